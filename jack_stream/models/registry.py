@@ -1,0 +1,244 @@
+"""From a method's name to a model that takes and gives NumPy arrays.
+
+One line in ``METHODS`` registers a method. Importing this module imports neither Jittor nor any
+model: a method's module is imported when it is first created.
+
+What a registered class must be (a Jittor module, its keyword arguments the architecture):
+
+- ``input_spec``: name -> shape of every input, float32; letters are free axes.
+- ``execute(**inputs)`` returns a dict of named Vars (the names of the table in docs/models.md).
+- parameter names are those of the authors' state_dict.
+
+Everything else (``encode_snippets``, ``head``...) is the method's own and reached by ``module``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from jack_stream.errors import UsageError
+from jack_stream.models.inputs import InputSpec, check_inputs, check_outputs
+
+if TYPE_CHECKING:
+    from jack_stream.weights.bundle import Bundle
+
+__all__ = ["METHODS", "Method", "Model", "create", "load", "methods", "untrained"]
+
+Weights = dict[str, npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is known of a method before anything of it is imported.
+
+    Attributes:
+        factory: ``module:class`` of the Jittor module.
+        summary: one line for ``jack-stream models``.
+        source: the paper.
+        modalities: what must be streamed for it.
+    """
+
+    factory: str
+    summary: str
+    source: str
+    modalities: tuple[Literal["video", "audio", "pose", "text"], ...]
+
+
+METHODS: dict[str, Method] = {
+    "vaanet": Method(
+        "jack_stream.models.vaanet:VAANet",
+        "emotion of a video from picture and sound, by attention over space, channels and time",
+        "Zhao et al., AAAI 2020",
+        ("video", "audio"),
+    ),
+    "vaanet-audio": Method(
+        "jack_stream.models.vaanet:VAANetAudio",
+        "emotion of a voice or sound: VAANet's audio stream with its temporal attention",
+        "Zhao et al., AAAI 2020",
+        ("audio",),
+    ),
+    "cten": Method(
+        "jack_stream.models.cten:CTEN",
+        "emotion of a video by cross-modal attention, trained by temporal erasing",
+        "Zhang et al., CVPR 2023",
+        ("video", "audio"),
+    ),
+    "tsl-net": Method(
+        "jack_stream.models.tsl_net:TSLNet",
+        "where in a video the sentiment is positive or negative",
+        "Zhang et al., ACM MM 2022",
+        ("video", "audio"),
+    ),
+    "bpm-gcn": Method(
+        "jack_stream.models.bpm_gcn:BPMGCN",
+        "emotion of a walk from posture and movement",
+        "Zhai et al., IEEE TAFFC 2024",
+        ("pose",),
+    ),
+    "mart": Method(
+        "jack_stream.models.mart:MART",
+        "emotion of a video by a masked multimodal transformer",
+        "Zhang et al., CVPR 2024",
+        ("video", "audio"),
+    ),
+    "resnet3d-101": Method(
+        "jack_stream.models.backbones:ResNet3D101",
+        "Kinetics features of 16 frames (the backbone of vaanet and cten)",
+        "Hara et al., CVPR 2018",
+        ("video",),
+    ),
+    "i3d": Method(
+        "jack_stream.models.backbones:I3D",
+        "Kinetics features of 16 frames and more (the visual features of tsl-net)",
+        "Carreira and Zisserman, CVPR 2017",
+        ("video",),
+    ),
+}
+"""Method name -> how to make it."""
+
+
+class Model:
+    """A method's network with its weights, behind NumPy arrays.
+
+    Attributes:
+        method: its name in ``METHODS``.
+        architecture: the arguments it was made with.
+        module: the Jittor module, in evaluation mode; its streaming parts are called on it.
+        origin: the bundle it was loaded from; None for weights of chance.
+    """
+
+    def __init__(
+        self, method: str, architecture: Mapping[str, Any], module: Any, origin: Bundle | None
+    ) -> None:
+        self.method = method
+        self.architecture = dict(architecture)
+        self.module = module
+        self.origin = origin
+        module.eval()
+
+    @property
+    def trained(self) -> bool:
+        """False for weights of chance: whatever shows their results must say so."""
+        return self.origin is not None
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """Input name -> shape; letters are free axes; all are float32."""
+        return self.module.input_spec
+
+    def infer(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Weights:
+        """Run the whole network.
+
+        Args:
+            inputs: float arrays as ``input_spec`` names them.
+
+        Returns:
+            Output name -> float32 array, all values finite.
+
+        Raises:
+            ModelInputError: names, shapes, dtypes or values do not fit.
+        """
+        from jack_stream.runtime import jittor  # noqa: PLC0415 - the registry imports no Jittor
+
+        checked = check_inputs(self.method, self.input_spec, inputs)
+        jt = jittor()
+        with jt.no_grad():
+            outputs = self.module(**{name: jt.array(value) for name, value in checked.items()})
+            arrays = jt.fetch_sync(list(outputs.values()))
+        results = dict(zip(outputs, arrays, strict=True))
+        check_outputs(self.method, results)
+        return results
+
+    def set_weights(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take the weights of an authors' state_dict; names and shapes must all fit."""
+        from jack_stream.models.layers import set_weights  # noqa: PLC0415 - imports Jittor
+
+        set_weights(self.module, dict(weights))
+
+    def weights(self) -> Weights:
+        """The weights as float32 arrays under the authors' names."""
+        from jack_stream.models.layers import get_weights  # noqa: PLC0415 - imports Jittor
+
+        return get_weights(self.module)
+
+
+def methods() -> tuple[str, ...]:
+    """The names that ``create`` takes."""
+    return tuple(METHODS)
+
+
+def create(method: str, **architecture: Any) -> Model:
+    """A model with the initial weights of its layers.
+
+    Raises:
+        UsageError: there is no such method, or it has no such architecture argument.
+    """
+    return Model(method, architecture, _module(method, architecture), None)
+
+
+def untrained(method: str, seed: int = 0, **architecture: Any) -> Model:
+    """A model with random weights that depend on nothing but the seed, to try a pipeline with.
+
+    Its readings are noise: ``trained`` is False, and events and screens say "untrained".
+    """
+    model = create(method, **architecture)
+    model.set_weights(
+        {name: _random_weight(seed, name, value) for name, value in model.weights().items()}
+    )
+    return model
+
+
+def load(bundle: str | Path) -> Model:
+    """The model of a bundle, its tensors verified against the card's digest.
+
+    Raises:
+        BundleError: the bundle is missing or damaged, or its tensors do not fit its method.
+    """
+    from jack_stream.weights.bundle import read_bundle  # noqa: PLC0415 - weights uses models
+
+    found = read_bundle(bundle)
+    card = found.card
+    model = Model(card.method, card.architecture, _module(card.method, card.architecture), found)
+    model.set_weights(found.tensors)
+    return model
+
+
+def _module(method: str, architecture: Mapping[str, Any]) -> Any:
+    if method not in METHODS:
+        close = difflib.get_close_matches(method, METHODS, n=1)
+        meant = f"did you mean {close[0]!r}? " if close else ""
+        raise UsageError(
+            f"there is no method {method!r}", hint=f"{meant}there are {', '.join(METHODS)}"
+        )
+    path, _, name = METHODS[method].factory.partition(":")
+    factory = getattr(importlib.import_module(path), name)
+    signature = inspect.signature(factory)
+    try:
+        signature.bind(**architecture)
+    except TypeError as error:
+        raise UsageError(
+            f"{method}: wrong architecture: {error}",
+            hint=f"it takes {', '.join(signature.parameters)}",
+        ) from None
+    return factory(**architecture)
+
+
+def _random_weight(
+    seed: int, name: str, initial: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """He-uniform for kernels and matrices; vectors (biases, norms, gates) stay as they start."""
+    if initial.ndim < 2:
+        return initial
+    bound = np.sqrt(6.0 / initial[0].size)
+    rng = np.random.default_rng([seed, *name.encode()])
+    values = rng.random(initial.shape, dtype=np.float32)
+    return ((2.0 * values - 1.0) * np.float32(bound)).astype(np.float32)
