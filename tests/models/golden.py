@@ -111,7 +111,7 @@ class Golden:
         return json.loads((self._folder / f"{self.name}{suffix}").read_text())
 
     def weights(self) -> dict[str, npt.NDArray[np.float32]]:
-        """The weights under the authors' names; entries that keep their initial value are omitted."""
+        """The weights under the authors' names, without those that keep their initial value."""
         rebuilt = {}
         for entry in self.state["entries"]:
             if entry["fill"] == "unchanged":
