@@ -1,0 +1,257 @@
+"""The one place that imports Jittor, and puts back what the import would leave changed."""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import importlib
+import os
+import signal
+import ssl
+import sys
+import sysconfig
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from jack_stream.errors import MissingDependencyError, UsageError
+from jack_stream.runtime.cache import cache_folder, exclusive
+from jack_stream.runtime.checks import OneDNN, cuda, find_compiler, find_headers, find_onednn
+
+__all__ = ["device", "jittor", "onednn_folder", "prepare", "quiet_compilation", "threads"]
+
+Device = Literal["cpu", "cuda"]
+
+# Jittor looks here for the oneDNN that it would otherwise download (compile_extern.py).
+_ONEDNN_FOLDER = ".cache/jittor/mkl/dnnl_lnx_2.2.0_cpu_gomp"
+
+# Jittor's handlers end the whole process with a stack dump, a child's death included.
+_SIGNALS = (
+    signal.SIGINT,
+    signal.SIGCHLD,
+    signal.SIGQUIT,
+    signal.SIGSEGV,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGBUS,
+)
+_SIGACTION_BYTES = 512  # more than struct sigaction of any libc
+
+_lock = threading.RLock()
+_module: ModuleType | None = None
+_device: Device = "cpu"
+_threads = 0
+
+
+def jittor() -> Any:
+    """The Jittor module, made ready on the first call (which compiles where the cache is cold).
+
+    Raises:
+        MissingDependencyError: the machine lacks something that Jittor needs.
+    """
+    if _module is None:
+        prepare()
+    return _module
+
+
+def prepare(*, threads: int | None = None, device: Literal["auto", "cpu", "cuda"] = "auto") -> None:
+    """Make Jittor ready. May be called again: the threads change, the device stays.
+
+    Args:
+        threads: how many CPU threads the models use. Default: ``OMP_NUM_THREADS``, else the cores
+            that this process may run on.
+        device: ``auto`` takes CUDA where it is really usable.
+
+    Raises:
+        MissingDependencyError: the machine lacks something that Jittor needs.
+        UsageError: the number of threads is not positive, or the device can't change any more.
+    """
+    global _module, _device, _threads  # noqa: PLW0603 - one Jittor per process
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads is {threads}, but at least one is needed.")
+    with _lock:
+        if _module is None:
+            found = _choose_device(device)
+            _threads = threads or _default_threads()
+            _module = _import(found)
+            _device = "cuda" if found else "cpu"
+        elif device not in ("auto", _device):
+            raise UsageError(f"Jittor already runs on {_device}; it can't move to {device}.")
+        _threads = threads or _threads
+        _set_threads(_threads)
+
+
+def device() -> Device:
+    """Where the models run: ``cpu`` or ``cuda``."""
+    return _device
+
+
+def threads() -> int:
+    """How many CPU threads the models use; 0 before Jittor is ready."""
+    return _threads
+
+
+def onednn_folder() -> Path:
+    """The folder with oneDNN's ``include`` and ``lib`` (``libmkldnn.so``), as Jittor wants it."""
+    return _jittor_home() / _ONEDNN_FOLDER
+
+
+@contextmanager
+def quiet_compilation() -> Iterator[None]:
+    """Compile further operators: no other process does so meanwhile, and no compiler stays."""
+    with exclusive(cache_folder()):
+        try:
+            yield
+        finally:
+            _end_compile_pool()
+
+
+def _choose_device(wanted: str) -> str:
+    """The path of nvcc where CUDA is to be used, else nothing."""
+    if wanted == "cpu":
+        return ""
+    finding = cuda()
+    if finding.ok:
+        return finding.found
+    if wanted == "cuda":
+        raise MissingDependencyError(f"CUDA is not usable: {finding.found}.", hint=finding.advice)
+    return ""
+
+
+def _default_threads() -> int:
+    named = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return int(named) if named.isdigit() and int(named) > 0 else len(os.sched_getaffinity(0))
+
+
+def _set_threads(count: int) -> None:
+    # libgomp keeps the number per calling thread; the environment speaks for threads made later.
+    ctypes.CDLL("libgomp.so.1").omp_set_num_threads(count)
+
+
+def _jittor_home() -> Path:
+    return cache_folder() / "jittor"
+
+
+def _import(nvcc: str) -> ModuleType:
+    """Import Jittor with its own home, no network, no chatter and nothing else changed."""
+    compiler, headers, onednn = find_compiler(), find_headers(), find_onednn()
+    home = _jittor_home()
+    with ExitStack() as stack:
+        stack.enter_context(exclusive(cache_folder()))
+        _link_onednn(home / _ONEDNN_FOLDER, onednn)
+        settings = {
+            "cc_path": str(compiler),
+            "nvcc_path": nvcc,
+            "gdb_path": "",
+            "python_config_path": str(_write_python_config(home, headers)),
+            "cache_name": "default",  # else the name of the git branch that is checked out
+            "log_silent": "1",
+            "use_mkl": "1",
+            "use_mpi": "0",
+            "OMP_NUM_THREADS": str(_threads),
+        }
+        stack.enter_context(_environment(**settings))
+        stack.enter_context(_process_state_kept())
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        _import_with_home(home)
+        module = importlib.import_module("jittor")
+        _end_compile_pool()
+    module.flags.use_cuda = 1 if nvcc else 0
+    return module
+
+
+def _import_with_home(home: Path) -> None:
+    """Import jittor_utils, which fixes Jittor's home for good, while HOME points there.
+
+    Naming it by JITTOR_HOME instead would write that into the user's real home.
+    """
+    with _environment(HOME=str(home), JITTOR_HOME=None):
+        utils: Any = importlib.import_module("jittor_utils")
+    # One compiler per 3 GiB of memory would be far more than there are cores.
+    total, cores = utils.get_total_mem(), len(os.sched_getaffinity(0))
+    utils.get_total_mem = lambda: min(total, cores * 3 * 2**30)
+
+
+def _end_compile_pool() -> None:
+    """End the processes that compiled. Jittor would keep them, and makes new ones when needed."""
+    utils: Any = sys.modules["jittor_utils"]
+    pool = getattr(utils, "p", None)
+    if pool is not None:
+        pool.terminate()
+        pool.join()
+        atexit.unregister(utils.pool_cleanup)
+        del utils.p
+        utils.pool_size = 0
+
+
+def _link_onednn(folder: Path, onednn: OneDNN) -> None:
+    """Put oneDNN where Jittor looks before it downloads; caller holds the cache."""
+    (folder / "lib").mkdir(parents=True, exist_ok=True)
+    links = {
+        folder / "include": onednn.include,
+        folder / "lib" / "libmkldnn.so": onednn.library,
+        folder / "lib" / "libdnnl.so.2": onednn.library,
+    }
+    for link, target in links.items():
+        if link.is_symlink() and link.readlink() == target:
+            continue
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+
+
+def _write_python_config(home: Path, headers: Path) -> Path:
+    """A python-config for this very Python; a virtual environment has none beside its python."""
+    script = home / f"python{sys.version_info.major}.{sys.version_info.minor}-config"
+    text = (
+        "#!/bin/sh\n"
+        'case "$1" in\n'
+        f"--includes) echo '-I\"{headers}\"' ;;\n"
+        f"--extension-suffix) echo '{sysconfig.get_config_var('EXT_SUFFIX')}' ;;\n"
+        "esac\n"
+    )
+    if not script.is_file() or script.read_text() != text:
+        script.write_text(text)
+        script.chmod(0o755)
+    return script
+
+
+@contextmanager
+def _environment(**variables: str | None) -> Iterator[None]:
+    """Set environment variables for a while; None unsets."""
+    before = {name: os.environ.get(name) for name in variables}
+    _set_environment(variables)
+    try:
+        yield
+    finally:
+        _set_environment(before)
+
+
+def _set_environment(variables: dict[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@contextmanager
+def _process_state_kept() -> Iterator[None]:
+    """Put back signal handlers, TLS verification and the recursion limit, which Jittor changes."""
+    libc = ctypes.CDLL(None)
+    handlers = {number: ctypes.create_string_buffer(_SIGACTION_BYTES) for number in _SIGNALS}
+    for number, handler in handlers.items():
+        libc.sigaction(int(number), None, handler)
+    https_context = ssl._create_default_https_context  # noqa: SLF001 - Jittor turns verification off
+    recursion_limit = sys.getrecursionlimit()
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            libc.sigaction(int(number), handler, None)
+        ssl._create_default_https_context = https_context  # noqa: SLF001
+        sys.setrecursionlimit(recursion_limit)
