@@ -1,0 +1,1 @@
+"""Figures by which the methods are compared, in NumPy."""
