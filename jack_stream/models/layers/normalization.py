@@ -1,0 +1,81 @@
+"""Batch normalisation and dropout, as PyTorch does them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jack_stream.models.layers.arrays import Module
+from jack_stream.runtime import jittor
+
+__all__ = ["BatchNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "Dropout"]
+
+jt = jittor()
+Var = Any
+
+
+class BatchNorm(Module):
+    """Normalises each channel of [N, C, ...] by the batch (training) or the running statistics.
+
+    The running variance takes up the unbiased variance of the batch, as PyTorch's does; Jittor's
+    own layer takes the biased one.
+
+    Args:
+        num_features: C.
+        eps: added to the variance.
+        momentum: the weight of the newest batch in the running statistics.
+    """
+
+    def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        self.is_train = True
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.weight = jt.ones((num_features,))
+        self.bias = jt.zeros((num_features,))
+        self.running_mean = jt.zeros((num_features,)).stop_grad()
+        self.running_var = jt.ones((num_features,)).stop_grad()
+
+    def execute(self, x: Var) -> Var:
+        """[N, C, ...] -> the same shape."""
+        shape = (1, self.num_features, *[1] * (x.ndim - 2))
+        if not self.is_train:
+            scale = self.weight / jt.sqrt(self.running_var + self.eps)
+            shift = self.bias - self.running_mean * scale
+            return x * scale.reshape(shape) + shift.reshape(shape)
+        axes = [0, *range(2, x.ndim)]
+        mean = x.mean(axes)
+        centred = x - mean.reshape(shape)
+        variance = (centred * centred).mean(axes)
+        self._remember(mean, variance, x.numel() // self.num_features)
+        scale = self.weight / jt.sqrt(variance + self.eps)
+        return centred * scale.reshape(shape) + self.bias.reshape(shape)
+
+    def _remember(self, mean: Var, variance: Var, count: int) -> None:
+        mean, unbiased = mean.detach(), variance.detach() * (count / max(count - 1, 1))
+        for running, newest in ((self.running_mean, mean), (self.running_var, unbiased)):
+            running.update(running + (newest - running) * self.momentum)
+
+
+class BatchNorm1d(BatchNorm):
+    """[N, C] or [N, C, L]."""
+
+
+class BatchNorm2d(BatchNorm):
+    """[N, C, H, W]."""
+
+
+class BatchNorm3d(BatchNorm):
+    """[N, C, T, H, W]."""
+
+
+class Dropout(Module):
+    """Zeroes elements with probability p while training and scales the rest by 1 / (1 - p)."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        self.is_train = True
+        self.p = p
+
+    def execute(self, x: Var) -> Var:
+        """Any shape -> the same shape."""
+        if not self.is_train or self.p == 0:
+            return x
+        keep = jt.random(x.shape) >= self.p
+        return x * keep.float32() * (1 / (1 - self.p))
