@@ -1,4 +1,4 @@
-"""A PyTorch in another interpreter, to make real checkpoints with; torch is no dependency of ours."""
+"""A PyTorch in another interpreter that makes real checkpoints; it is no dependency of ours."""
 
 from __future__ import annotations
 
