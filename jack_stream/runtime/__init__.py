@@ -10,7 +10,7 @@ Nothing else in this package imports Jittor. Importing this module does not eith
 from __future__ import annotations
 
 from jack_stream.runtime.cache import cache_folder
-from jack_stream.runtime.checks import Finding, report
+from jack_stream.runtime.checks import Finding, find_onednn, report
 from jack_stream.runtime.importing import (
     device,
     jittor,
@@ -24,6 +24,7 @@ __all__ = [
     "Finding",
     "cache_folder",
     "device",
+    "find_onednn",
     "jittor",
     "onednn_folder",
     "prepare",

@@ -152,6 +152,7 @@ def _import(nvcc: str) -> ModuleType:
             "log_silent": "1",
             "use_mkl": "1",
             "use_mpi": "0",
+            "use_parallel_op_compiler": str(len(os.sched_getaffinity(0))),
             "OMP_NUM_THREADS": str(_threads),
         }
         stack.enter_context(_environment(**settings))

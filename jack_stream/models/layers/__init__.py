@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from jack_stream.models.layers.arrays import Module, amax, argmax, constant, relu, softmax, topk
 from jack_stream.models.layers.convolution import Conv1d, Conv2d, Conv3d, convolve
+from jack_stream.models.layers.graph import graph_attention
 from jack_stream.models.layers.linear import Linear, matmul
 from jack_stream.models.layers.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d, Dropout
+from jack_stream.models.layers.paths import ExecutionPath, path_for, plain_only
 from jack_stream.models.layers.pooling import avg_pool, max_pool, pad
 from jack_stream.models.layers.weights import get_weights, set_weights
 
@@ -21,6 +23,7 @@ __all__ = [
     "Conv2d",
     "Conv3d",
     "Dropout",
+    "ExecutionPath",
     "Linear",
     "Module",
     "amax",
@@ -29,9 +32,12 @@ __all__ = [
     "constant",
     "convolve",
     "get_weights",
+    "graph_attention",
     "matmul",
     "max_pool",
     "pad",
+    "path_for",
+    "plain_only",
     "relu",
     "set_weights",
     "softmax",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from jack_stream.models.layers.arrays import Module
-from jack_stream.models.layers.pooling import Margins, Sizes, pad, sizes
+from jack_stream.models.layers.pooling import Margins, Padding, Sizes, margins_of, pad, sizes
 from jack_stream.runtime import jittor
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "Convolution", "Geometry", "convolve"]
@@ -76,7 +76,7 @@ class Convolution(Module):
         out_channels: channels of the output.
         kernel_size: one size, or one per dimension; likewise ``stride``, ``padding``, ``dilation``.
         stride: step between windows.
-        padding: zeros added on both sides.
+        padding: zeros added on both sides; a pair (before, after) per axis where they differ.
         dilation: distance between the kernel's taps.
         groups: into how many independent groups the channels are divided.
         bias: whether a bias is added.
@@ -91,7 +91,7 @@ class Convolution(Module):
         kernel_size: Sizes,
         *,
         stride: Sizes = 1,
-        padding: Sizes = 0,
+        padding: Padding = 0,
         dilation: Sizes = 1,
         groups: int = 1,
         bias: bool = True,
@@ -101,7 +101,7 @@ class Convolution(Module):
         self.kernel_size = sizes(kernel_size, self.dimensions)
         self.geometry = Geometry(
             sizes(stride, self.dimensions),
-            tuple((p, p) for p in sizes(padding, self.dimensions)),
+            margins_of(padding, self.dimensions),
             sizes(dilation, self.dimensions),
             groups,
         )

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jack_stream.errors import BundleError
+from jack_stream.models.layers.folding import forget
 from jack_stream.runtime import jittor
 
 __all__ = ["get_weights", "set_weights"]
@@ -57,6 +58,10 @@ def set_weights(
     for name, variable in expected.items():
         if name in given:
             variable.update(jt.array(np.ascontiguousarray(given[name], np.float32)))
+    # Jittor can't compile a kernel into which an array of one element is fused, unless it is there.
+    jt.sync(list(expected.values()))
+    for part in module.modules():
+        forget(part)
 
 
 def _unmatched(names: Iterable[str], patterns: Collection[str]) -> list[str]:

@@ -1,0 +1,200 @@
+"""The two ways through a network: one that can be trained, one that is fast.
+
+A network is written once against ``ExecutionPath``. ``path_for`` takes the fused way (oneDNN on
+the CPU, channels-last, batch-norm, bias, residual and ReLU inside the convolution) in evaluation
+mode under ``jt.no_grad()``, and the plain way (Jittor, channels-first, differentiable, any device)
+otherwise.
+
+    path = path_for(self)
+    y = path.enter(x)
+    y = path.convolution(y, self.conv1, self.bn1, relu=True)
+    return path.leave(y)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Protocol
+
+from jack_stream.models.layers.arrays import relu as plain_relu
+from jack_stream.models.layers.convolution import Convolution, Geometry, convolve
+from jack_stream.models.layers.folding import folded, forget, spec_of
+from jack_stream.models.layers.linear import Linear
+from jack_stream.models.layers.normalization import BatchNorm
+from jack_stream.models.layers.pooling import Margins, Padding, Sizes, margins_of, max_pool, sizes
+from jack_stream.models.ops import operators, usable
+from jack_stream.runtime import jittor
+
+__all__ = ["ExecutionPath", "path_for", "plain_only"]
+
+jt = jittor()
+Var = Any
+
+
+class ExecutionPath(Protocol):
+    """The steps that a network is made of. Maps are in the path's own layout between them."""
+
+    def enter(self, x: Var) -> Var:
+        """[N, C, spatial...] in the path's layout."""
+
+    def leave(self, x: Var) -> Var:
+        """The path's layout back to [N, C, spatial...]."""
+
+    def spatial(self, x: Var) -> tuple[int, ...]:
+        """The spatial sizes of a map in the path's layout."""
+
+    def convolution(
+        self,
+        x: Var,
+        layer: Convolution,
+        norm: BatchNorm | None = None,
+        *,
+        residual: Var | None = None,
+        relu: bool = False,
+        margins: Margins | None = None,
+    ) -> Var:
+        """act(norm(layer(x)) + residual).
+
+        The residual is used up: its memory may hold the result, so nothing may read it afterwards.
+        ``margins`` replace the layer's own.
+        """
+
+    def linear(self, x: Var, layer: Linear, *, relu: bool = False) -> Var:
+        """A linear layer over the last axis of [..., C], whatever the path's layout."""
+
+    def max_pool(self, x: Var, kernel: Sizes, stride: Sizes, padding: Padding = 0) -> Var:
+        """The largest value of each window; margins are never a maximum."""
+
+    def concatenate(self, maps: Sequence[Var]) -> Var:
+        """Joined along the channels."""
+
+    def mean(self, x: Var) -> Var:
+        """The mean over all spatial axes: [N, C]."""
+
+
+class PlainPath:
+    """Channels-first, differentiable, on any device."""
+
+    def enter(self, x: Var) -> Var:
+        return x
+
+    def leave(self, x: Var) -> Var:
+        return x
+
+    def spatial(self, x: Var) -> tuple[int, ...]:
+        return tuple(x.shape[2:])
+
+    def convolution(
+        self,
+        x: Var,
+        layer: Convolution,
+        norm: BatchNorm | None = None,
+        *,
+        residual: Var | None = None,
+        relu: bool = False,
+        margins: Margins | None = None,
+    ) -> Var:
+        forget(layer)
+        geometry = replace(layer.geometry, margins=margins) if margins else layer.geometry
+        y = convolve(x, layer.weight, layer.bias, geometry)
+        y = y if norm is None else norm(y)
+        y = y if residual is None else y + residual
+        return plain_relu(y) if relu else y
+
+    def linear(self, x: Var, layer: Linear, *, relu: bool = False) -> Var:
+        forget(layer)
+        y = layer(x)
+        return plain_relu(y) if relu else y
+
+    def max_pool(self, x: Var, kernel: Sizes, stride: Sizes, padding: Padding = 0) -> Var:
+        return max_pool(x, kernel, stride, padding)
+
+    def concatenate(self, maps: Sequence[Var]) -> Var:
+        return jt.concat(list(maps), 1)
+
+    def mean(self, x: Var) -> Var:
+        return x.mean(list(range(2, x.ndim)))
+
+
+class FusedPath:
+    """Channels-last oneDNN on the CPU, for inference."""
+
+    def enter(self, x: Var) -> Var:
+        return x.transpose(0, *range(2, x.ndim), 1)
+
+    def leave(self, x: Var) -> Var:
+        return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
+
+    def spatial(self, x: Var) -> tuple[int, ...]:
+        return tuple(x.shape[1:-1])
+
+    def convolution(
+        self,
+        x: Var,
+        layer: Convolution,
+        norm: BatchNorm | None = None,
+        *,
+        residual: Var | None = None,
+        relu: bool = False,
+        margins: Margins | None = None,
+    ) -> Var:
+        geometry = replace(layer.geometry, margins=margins) if margins else layer.geometry
+        shape = tuple(layer.weight.shape)
+        spec = _spec(
+            geometry, shape, relu=relu, residual=_OVERWRITTEN if residual is not None else 0
+        )
+        ready = folded(layer, norm)
+        inputs = [x, ready.packed(spec, tuple(x.shape)), ready.bias]
+        return operators().fused_conv(*inputs, *([] if residual is None else [residual]), spec)
+
+    def linear(self, x: Var, layer: Linear, *, relu: bool = False) -> Var:
+        rows = math.prod(x.shape[:-1])
+        spec = _spec(_POINTWISE, (layer.out_features, layer.in_features, 1), relu=relu, residual=0)
+        ready = folded(layer, None)
+        flat = x.reshape(1, rows, x.shape[-1])
+        y = operators().fused_conv(flat, ready.packed(spec, tuple(flat.shape)), ready.bias, spec)
+        return y.reshape(*x.shape[:-1], layer.out_features)
+
+    def max_pool(self, x: Var, kernel: Sizes, stride: Sizes, padding: Padding = 0) -> Var:
+        dimensions = x.ndim - 2
+        before, after = zip(*margins_of(padding, dimensions), strict=True)
+        axes = (*sizes(kernel, dimensions), *sizes(stride, dimensions), *before, *after)
+        return operators().pool_last(x, ",".join(str(n) for n in (dimensions, 0, *axes)))
+
+    def concatenate(self, maps: Sequence[Var]) -> Var:
+        return jt.concat(list(maps), -1)
+
+    def mean(self, x: Var) -> Var:
+        return x.reshape(x.shape[0], -1, x.shape[-1]).mean(1)
+
+
+_OVERWRITTEN = 2  # the residual's memory takes the result (src/onednn_common.h)
+_POINTWISE = Geometry((1,), ((0, 0),), (1,))
+_PLAIN, _FUSED = PlainPath(), FusedPath()
+_forced_plain = 0
+
+
+@lru_cache(maxsize=4096)
+def _spec(geometry: Geometry, shape: tuple[int, ...], *, relu: bool, residual: int) -> str:
+    return spec_of(geometry, shape, relu=relu, residual=residual, bf16=False)
+
+
+def path_for(module: Any) -> ExecutionPath:
+    """The fast way where nothing is trained and oneDNN is there, else the plain one."""
+    fast = not module.is_train and jt.flags.no_grad and not _forced_plain and usable()
+    return _FUSED if fast else _PLAIN
+
+
+@contextmanager
+def plain_only() -> Iterator[None]:
+    """Take the plain way everywhere: what the fast one is compared with."""
+    global _forced_plain  # noqa: PLW0603 - Jittor runs in one thread of a process
+    _forced_plain += 1
+    try:
+        yield
+    finally:
+        _forced_plain -= 1
