@@ -1,0 +1,301 @@
+"""BPM-GCN: the emotion of a walk from posture and movement.
+
+"Looking Into Gait for Perceiving Emotions via Bilateral Posture and Movement Graph Convolutional
+Networks", IEEE Transactions on Affective Computing 2024. Two streams of ten adaptive graph
+convolution blocks (2s-AGCN), which exchange what they have seen after blocks 4, 7 and 10, and a
+head that is trained to predict hand-crafted affective features.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from jack_stream.errors import UsageError
+from jack_stream.models.gait_graph import N_JOINTS, adjacency
+from jack_stream.models.inputs import InputSpec
+from jack_stream.models.layers import (
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
+    Linear,
+    Module,
+    constant,
+    convolve,
+    matmul,
+    relu,
+    softmax,
+)
+from jack_stream.models.layers.convolution import Geometry
+from jack_stream.runtime import jittor
+
+__all__ = ["BPMGCN"]
+
+jt = jittor()
+Var = Any
+
+_SUBSETS = 3
+_POSTURE_CHANNELS, _MOVEMENT_CHANNELS = 3, 8
+_AFFECTIVE_PER_FRAME = 31
+# Output channels and stride in time of the ten blocks of a stream.
+_BLOCKS = (
+    (64, 1),
+    (64, 1),
+    (64, 1),
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (256, 1),
+)
+_INTERACTION_AFTER = (4, 7, 10)
+_POINTWISE = Geometry(stride=(1, 1), margins=((0, 0), (0, 0)), dilation=(1, 1))
+
+
+class AdaptiveGraphConv(Module):
+    """Aggregation over the joints by fixed, learned and data-dependent adjacency (2s-AGCN).
+
+    The released network's ``unit_gcn``: ``relu(bn(sum_i conv_d_i(x (A_i + PA_i + C_i))) + down)``
+    with ``C_i = softmax over the first joint axis of conv_a_i(x)^T conv_b_i(x) / (C' T)``.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        self._adjacency = constant(adjacency())
+        self.PA = jt.full((_SUBSETS, N_JOINTS, N_JOINTS), 1e-6)
+        width = out_channels // 4
+        self.conv_a = _pointwise_list(in_channels, width)
+        self.conv_b = _pointwise_list(in_channels, width)
+        self.conv_d = _pointwise_list(in_channels, out_channels)
+        for conv in self.conv_d:
+            std = math.sqrt(2 / (out_channels * in_channels * _SUBSETS))
+            conv.weight.assign(jt.init.gauss(conv.weight.shape, "float32", 0.0, std))
+        self.bn = BatchNorm2d(out_channels)
+        self.bn.weight.assign(jt.full((out_channels,), 1e-6))
+        self.down = (
+            jt.nn.Sequential(_conv(in_channels, out_channels), BatchNorm2d(out_channels))
+            if in_channels != out_channels
+            else None
+        )
+
+    def attention(self, x: Var) -> Var:
+        """The adjacency that is used for ``x [N, C, T, V]``: ``[N, 3, V, V]``."""
+        n, _, t, v = x.shape
+        pairs = [*self.conv_a, *self.conv_b]
+        # One convolution instead of six.
+        ab = convolve(
+            x, jt.concat([c.weight for c in pairs]), jt.concat([c.bias for c in pairs]), _POINTWISE
+        )
+        reach = ab.shape[1] // (2 * _SUBSETS) * t
+        ab = ab.reshape(n, 2 * _SUBSETS, reach, v)
+        a, b = ab[:, :_SUBSETS], ab[:, _SUBSETS:]
+        learned = softmax(matmul(a.transpose(0, 1, 3, 2), b) / reach, dim=2)
+        return learned + (self._adjacency + self.PA).unsqueeze(0)
+
+    def execute(self, x: Var) -> Var:
+        """``[N, C, T, V]`` -> ``[N, C', T, V]``."""
+        n, c, t, v = x.shape
+        joined = self.attention(x).transpose(0, 2, 1, 3).reshape(n, v, _SUBSETS * v)
+        spread = matmul(x.reshape(n, c * t, v), joined).reshape(n, c, t, _SUBSETS, v)
+        spread = spread.transpose(0, 3, 1, 2, 4).reshape(n, _SUBSETS * c, t, v)
+        weight = jt.concat([conv.weight for conv in self.conv_d], dim=1)
+        bias = sum((conv.bias for conv in self.conv_d[1:]), start=self.conv_d[0].bias)
+        y = self.bn(convolve(spread, weight, bias, _POINTWISE))
+        return relu(y + (x if self.down is None else self.down(x)))
+
+
+class TemporalConv(Module):
+    """Convolution along time and batch normalisation (the released ``unit_tcn``)."""
+
+    def __init__(self, in_channels: int, out_channels: int, taps: int, stride: int) -> None:
+        self.conv = _conv(in_channels, out_channels, taps, stride)
+        self.bn = BatchNorm2d(out_channels)
+
+    def execute(self, x: Var) -> Var:
+        """``[N, C, T, V]`` -> ``[N, C', T / stride, V]``."""
+        return self.bn(self.conv(x))
+
+
+class GaitBlock(Module):
+    """Graph convolution, temporal convolution and a residual (the released ``TCN_GCN_unit``)."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, *, first: bool) -> None:
+        self.gcn1 = AdaptiveGraphConv(in_channels, out_channels)
+        self.tcn1 = TemporalConv(out_channels, out_channels, 9, stride)
+        same = in_channels == out_channels and stride == 1
+        self._first = first
+        self.residual = (
+            None if first or same else TemporalConv(in_channels, out_channels, 1, stride)
+        )
+
+    def execute(self, x: Var) -> Var:
+        """``[N, C, T, V]`` -> ``[N, C', T / stride, V]``."""
+        y = self.tcn1(self.gcn1(x))
+        if self._first:
+            return relu(y)
+        return relu(y + (x if self.residual is None else self.residual(x)))
+
+
+class Excitation(Module):
+    """A two-layer perceptron without bias and a sigmoid: a weight for each entry of a vector."""
+
+    def __init__(self, size: int) -> None:
+        self.fc1 = _conv(size, size, bias=False)
+        self.fc2 = _conv(size, size, bias=False)
+
+    def execute(self, x: Var) -> Var:
+        """``[N, size]`` -> the weights ``[N, size]`` in 0..1."""
+        hidden = relu(jt.nn.linear(x, self.fc1.weight[:, :, 0, 0]))
+        return jt.sigmoid(jt.nn.linear(hidden, self.fc2.weight[:, :, 0, 0]))
+
+
+class Interaction(Module):
+    """PM-interaction: each stream adds what the other one finds important.
+
+    Paper (8)-(11), ``variant="paper"``: the other stream times its temporal and its spatial
+    attention, both streams at once. ``released`` (the repository's "cascade"): the spatial
+    attention only gates the input of the temporal one; posture is updated first, with movement's
+    weights, and movement then with the updated posture and with posture's weights.
+    """
+
+    def __init__(self, frames: int, variant: Literal["released", "paper"]) -> None:
+        self._variant = variant
+        self.att_T_p, self.att_N_p = Excitation(frames), Excitation(N_JOINTS)
+        self.att_T_m, self.att_N_m = Excitation(frames), Excitation(N_JOINTS)
+
+    def execute(self, posture: Var, movement: Var) -> tuple[Var, Var]:
+        """Two ``[N, C, T, V]`` -> the same shapes."""
+        of_posture = self.weights(posture.mean(1), self.att_T_p, self.att_N_p).unsqueeze(1)
+        of_movement = self.weights(movement.mean(1), self.att_T_m, self.att_N_m).unsqueeze(1)
+        updated = posture + movement * of_movement
+        source = updated if self._variant == "released" else posture
+        return updated, movement + source * of_posture
+
+    def weights(self, x: Var, temporal: Excitation, spatial: Excitation) -> Var:
+        """Of a channel mean ``[N, T, V]``: ``[N, T, 1]`` or, in the paper, ``[N, T, V]``."""
+        joints = spatial(x.mean(1)).unsqueeze(1)
+        if self._variant == "paper":
+            return temporal(x.mean(2)).unsqueeze(2) * joints
+        return temporal((x * joints).mean(2)).unsqueeze(2)
+
+
+class BPMGCN(Module):
+    """Posture and movement streams, their interaction, and the three heads.
+
+    Args:
+        n_classes: emotions; Emotion-Gait has happy, sad, angry, neutral, in this order.
+        frames: of a window, a multiple of 4.
+        variant: ``released`` meets the authors' code; ``paper`` multiplies both attentions,
+            updates both streams at once and pools the maximum instead of the mean.
+    """
+
+    input_spec: InputSpec
+
+    def __init__(
+        self,
+        n_classes: int = 4,
+        frames: int = 48,
+        variant: Literal["released", "paper"] = "released",
+    ) -> None:
+        _check(frames, variant)
+        self.input_spec = {
+            "posture": ("N", _POSTURE_CHANNELS, frames, N_JOINTS, 1),
+            "movement": ("N", _MOVEMENT_CHANNELS, frames, N_JOINTS, 1),
+        }
+        self._variant = variant
+        self.data_bn_p = BatchNorm1d(N_JOINTS * _POSTURE_CHANNELS)
+        self.data_bn_m = BatchNorm1d(N_JOINTS * _MOVEMENT_CHANNELS)
+        for stream, channels in (("p", _POSTURE_CHANNELS), ("m", _MOVEMENT_CHANNELS)):
+            previous = channels
+            for i, (width, stride) in enumerate(_BLOCKS, start=1):
+                block = GaitBlock(previous, width, stride, first=i == 1)
+                setattr(self, f"l{i}_{stream}", block)
+                previous = width
+        self.fusion1 = Interaction(frames, variant)
+        self.fusion2 = Interaction(frames // 2, variant)
+        self.fusion3 = Interaction(frames // 4, variant)
+        width = _BLOCKS[-1][0]
+        self.fc1_classifier_p = _linear(width, n_classes, n_classes)
+        self.fc1_classifier_m = _linear(width, n_classes, n_classes)
+        self.fc2_aff = _linear(width, frames * _AFFECTIVE_PER_FRAME, n_classes)
+
+    def execute(self, posture: Var, movement: Var) -> dict[str, Var]:
+        """Score gaits.
+
+        Args:
+            posture: ``[N, 3, frames, 16, 1]``, joint positions.
+            movement: ``[N, 8, frames, 16, 1]``, velocity and acceleration with their norms.
+
+        Returns:
+            ``posture_logits``, ``movement_logits`` and their mean ``logits`` ``[N, n_classes]``,
+            and ``affective`` ``[N, 31 * frames]``.
+        """
+        p, m = self.streams(posture, movement)
+        posture_logits, movement_logits = self.fc1_classifier_p(p), self.fc1_classifier_m(m)
+        return {
+            "posture_logits": posture_logits,
+            "movement_logits": movement_logits,
+            "logits": (posture_logits + movement_logits) / 2,
+            "affective": self.fc2_aff(p),
+        }
+
+    def streams(self, posture: Var, movement: Var) -> tuple[Var, Var]:
+        """Both streams up to their heads: two feature vectors ``[N, 256]``."""
+        p, m = _normalised(posture, self.data_bn_p), _normalised(movement, self.data_bn_m)
+        interactions = dict(
+            zip(_INTERACTION_AFTER, (self.fusion1, self.fusion2, self.fusion3), strict=True)
+        )
+        for i in range(1, len(_BLOCKS) + 1):
+            p, m = getattr(self, f"l{i}_p")(p), getattr(self, f"l{i}_m")(m)
+            if i in interactions:
+                p, m = interactions[i](p, m)
+        return self._pooled(p), self._pooled(m)
+
+    def _pooled(self, x: Var) -> Var:
+        return x.max([2, 3]) if self._variant == "paper" else x.mean([2, 3])
+
+
+def _check(frames: int, variant: str) -> None:
+    if frames < 4 or frames % 4:
+        raise UsageError(f"bpm-gcn: frames must be a positive multiple of 4, not {frames}")
+    if variant not in ("released", "paper"):
+        raise UsageError(f"bpm-gcn: variant must be 'released' or 'paper', not {variant!r}")
+
+
+def _normalised(x: Var, norm: BatchNorm1d) -> Var:
+    """Batch normalisation of every joint's channels: ``[N, C, T, V, 1]`` -> ``[N, C, T, V]``."""
+    n, c, t, v = x.shape[:4]
+    flat = x.reshape(n, c, t, v).transpose(0, 3, 1, 2).reshape(n, v * c, t)
+    return norm(flat).reshape(n, v, c, t).transpose(0, 2, 3, 1)
+
+
+def _conv(
+    in_channels: int, out_channels: int, taps: int = 1, stride: int = 1, *, bias: bool = True
+) -> Conv2d:
+    """A convolution along time with the release's initial values (He-normal over the outputs)."""
+    conv = Conv2d(
+        in_channels,
+        out_channels,
+        (taps, 1),
+        stride=(stride, 1),
+        padding=(taps // 2, 0),
+        bias=bias,
+    )
+    std = math.sqrt(2 / (out_channels * taps))
+    conv.weight.assign(jt.init.gauss(conv.weight.shape, "float32", 0.0, std))
+    if conv.bias is not None:
+        conv.bias.assign(jt.zeros((out_channels,)))
+    return conv
+
+
+def _pointwise_list(in_channels: int, out_channels: int) -> Any:
+    return jt.nn.ModuleList([_conv(in_channels, out_channels) for _ in range(_SUBSETS)])
+
+
+def _linear(in_features: int, out_features: int, n_classes: int) -> Linear:
+    """A head with the release's initial values: normal with variance 2 / classes."""
+    linear = Linear(in_features, out_features)
+    std = math.sqrt(2 / n_classes)
+    linear.weight.assign(jt.init.gauss(linear.weight.shape, "float32", 0.0, std))
+    return linear
