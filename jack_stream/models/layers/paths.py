@@ -56,11 +56,12 @@ class ExecutionPath(Protocol):
         residual: Var | None = None,
         relu: bool = False,
         margins: Margins | None = None,
+        reuse_residual: bool = True,
     ) -> Var:
         """act(norm(layer(x)) + residual).
 
-        The residual is used up: its memory may hold the result, so nothing may read it afterwards.
-        ``margins`` replace the layer's own.
+        The residual is used up: its memory may hold the result, so nothing may read it afterwards,
+        unless ``reuse_residual`` is off. ``margins`` replace the layer's own.
         """
 
     def linear(self, x: Var, layer: Linear, *, relu: bool = False) -> Var:
@@ -97,6 +98,7 @@ class PlainPath:
         residual: Var | None = None,
         relu: bool = False,
         margins: Margins | None = None,
+        reuse_residual: bool = True,  # noqa: ARG002 - here nothing is ever overwritten
     ) -> Var:
         forget(layer)
         geometry = replace(layer.geometry, margins=margins) if margins else layer.geometry
@@ -141,12 +143,12 @@ class FusedPath:
         residual: Var | None = None,
         relu: bool = False,
         margins: Margins | None = None,
+        reuse_residual: bool = True,
     ) -> Var:
         geometry = replace(layer.geometry, margins=margins) if margins else layer.geometry
         shape = tuple(layer.weight.shape)
-        spec = _spec(
-            geometry, shape, relu=relu, residual=_OVERWRITTEN if residual is not None else 0
-        )
+        mode = _OVERWRITTEN if reuse_residual else _READ
+        spec = _spec(geometry, shape, relu=relu, residual=0 if residual is None else mode)
         ready = folded(layer, norm)
         inputs = [x, ready.packed(spec, tuple(x.shape)), ready.bias]
         return operators().fused_conv(*inputs, *([] if residual is None else [residual]), spec)
@@ -172,7 +174,8 @@ class FusedPath:
         return x.reshape(x.shape[0], -1, x.shape[-1]).mean(1)
 
 
-_OVERWRITTEN = 2  # the residual's memory takes the result (src/onednn_common.h)
+# What becomes of the residual (src/onednn_common.h): it is read, or its memory takes the result.
+_READ, _OVERWRITTEN = 1, 2
 _POINTWISE = Geometry((1,), ((0, 0),), (1,))
 _PLAIN, _FUSED = PlainPath(), FusedPath()
 _forced_plain = 0
