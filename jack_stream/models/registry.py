@@ -9,7 +9,12 @@ What a registered class must be (a Jittor module, its keyword arguments the arch
 - ``execute(**inputs)`` returns a dict of named Vars (the names of the table in docs/models.md).
 - parameter names are those of the authors' state_dict.
 
-Everything else (``encode_snippets``, ``head``...) is the method's own and reached by ``module``.
+Methods whose windows are made of items that are encoded independently of each other (snippets,
+pieces of sound) have a streaming form besides, for a cache to stand between its halves:
+
+- ``item_spec``: name -> shape of a batch of items, the first axis ``N``.
+- ``encode(name, items)`` returns a dict of named Vars [N, ...].
+- ``head(**features)`` takes these as [B, items of a window, ...] and returns what ``execute`` does.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,13 +32,14 @@ import numpy.typing as npt
 
 from jack_stream.errors import UsageError
 from jack_stream.models.inputs import InputSpec, check_inputs, check_outputs
+from jack_stream.models.labels import EMOTION_GAIT, TSL_300, VIDEO_EMOTION_8, default_labels
 
 if TYPE_CHECKING:
     from jack_stream.weights.bundle import Bundle
 
 __all__ = ["METHODS", "Method", "Model", "create", "load", "methods", "untrained"]
 
-Weights = dict[str, npt.NDArray[np.float32]]
+Arrays = dict[str, npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -45,12 +51,14 @@ class Method:
         summary: one line for ``jack-stream models``.
         source: the paper.
         modalities: what must be streamed for it.
+        labels: the classes of its usual data set, for weights that come without any.
     """
 
     factory: str
     summary: str
     source: str
     modalities: tuple[Literal["video", "audio", "pose", "text"], ...]
+    labels: tuple[str, ...] = VIDEO_EMOTION_8
 
 
 METHODS: dict[str, Method] = {
@@ -77,12 +85,14 @@ METHODS: dict[str, Method] = {
         "where in a video the sentiment is positive or negative",
         "Zhang et al., ACM MM 2022",
         ("video", "audio"),
+        TSL_300,
     ),
     "bpm-gcn": Method(
         "jack_stream.models.bpm_gcn:BPMGCN",
         "emotion of a walk from posture and movement",
         "Zhai et al., IEEE TAFFC 2024",
         ("pose",),
+        EMOTION_GAIT,
     ),
     "mart": Method(
         "jack_stream.models.mart:MART",
@@ -91,16 +101,18 @@ METHODS: dict[str, Method] = {
         ("video", "audio"),
     ),
     "resnet3d-101": Method(
-        "jack_stream.models.backbones:ResNet3D101",
+        "jack_stream.models.resnet3d:ResNet3D",
         "Kinetics features of 16 frames (the backbone of vaanet and cten)",
         "Hara et al., CVPR 2018",
         ("video",),
+        (),
     ),
     "i3d": Method(
-        "jack_stream.models.backbones:I3D",
+        "jack_stream.models.i3d:I3D",
         "Kinetics features of 16 frames and more (the visual features of tsl-net)",
         "Carreira and Zisserman, CVPR 2017",
         ("video",),
+        (),
     ),
 }
 """Method name -> how to make it."""
@@ -113,7 +125,7 @@ class Model:
         method: its name in ``METHODS``.
         architecture: the arguments it was made with.
         module: the Jittor module, in evaluation mode; its streaming parts are called on it.
-        origin: the bundle it was loaded from; None for weights of chance.
+        origin: the bundle that its weights came from, None where they are those of chance.
     """
 
     def __init__(
@@ -128,14 +140,28 @@ class Model:
     @property
     def trained(self) -> bool:
         """False for weights of chance: whatever shows their results must say so."""
-        return self.origin is not None
+        return self.origin is not None and self.origin.card.trained
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes in the order of the logits."""
+        if self.origin is not None and self.origin.card.labels:
+            return tuple(self.origin.card.labels)
+        usual = METHODS[self.method].labels
+        count = self.architecture.get("n_classes", len(usual))
+        return usual if count == len(usual) else default_labels(count)
 
     @property
     def input_spec(self) -> InputSpec:
         """Input name -> shape; letters are free axes; all are float32."""
         return self.module.input_spec
 
-    def infer(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Weights:
+    @property
+    def item_spec(self) -> InputSpec:
+        """Input name -> shape of a batch of its items; empty without a streaming form."""
+        return getattr(self.module, "item_spec", {})
+
+    def infer(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Arrays:
         """Run the whole network.
 
         Args:
@@ -147,12 +173,43 @@ class Model:
         Raises:
             ModelInputError: names, shapes, dtypes or values do not fit.
         """
+        return self._run(self.module, check_inputs(self.method, self.input_spec, inputs))
+
+    def encode(self, name: str, items: npt.NDArray[Any]) -> Arrays:
+        """Encode items of one input, independently of each other.
+
+        Args:
+            name: an input of ``item_spec``.
+            items: float array [N, ...] of the shape that stands there.
+
+        Returns:
+            Feature name -> float32 [N, ...]: what may be kept as long as the item is in a window.
+
+        Raises:
+            UsageError: the method has no streaming form, or no such input.
+            ModelInputError: shape, dtype or values do not fit.
+        """
+        if name not in self.item_spec:
+            known = ", ".join(self.item_spec) or "it has no streaming form"
+            raise UsageError(f"{self.method} encodes no items of {name!r}: {known}")
+        checked = check_inputs(self.method, {name: self.item_spec[name]}, {name: items})
+        return self._run(lambda value: self.module.encode(name, value), {"value": checked[name]})
+
+    def head(self, features: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+        """What ``infer`` returns, from the features of a window's items.
+
+        Args:
+            features: everything that ``encode`` returned for all inputs, float32 [B, items, ...] in
+                the order of time.
+        """
+        return self._run(self.module.head, features)
+
+    def _run(self, function: Callable[..., Any], inputs: Mapping[str, npt.NDArray[Any]]) -> Arrays:
         from jack_stream.runtime import jittor  # noqa: PLC0415 - the registry imports no Jittor
 
-        checked = check_inputs(self.method, self.input_spec, inputs)
         jt = jittor()
         with jt.no_grad():
-            outputs = self.module(**{name: jt.array(value) for name, value in checked.items()})
+            outputs = function(**{name: jt.array(value) for name, value in inputs.items()})
             arrays = jt.fetch_sync(list(outputs.values()))
         results = dict(zip(outputs, arrays, strict=True))
         check_outputs(self.method, results)
@@ -164,7 +221,7 @@ class Model:
 
         set_weights(self.module, dict(weights))
 
-    def weights(self) -> Weights:
+    def weights(self) -> Arrays:
         """The weights as float32 arrays under the authors' names."""
         from jack_stream.models.layers import get_weights  # noqa: PLC0415 - imports Jittor
 
@@ -207,7 +264,10 @@ def load(bundle: str | Path) -> Model:
 
     found = read_bundle(bundle)
     card = found.card
-    model = Model(card.method, card.architecture, _module(card.method, card.architecture), found)
+    architecture = dict(card.architecture)
+    if card.variant != "released":
+        architecture["variant"] = card.variant
+    model = Model(card.method, architecture, _module(card.method, architecture), found)
     model.set_weights(found.tensors)
     return model
 

@@ -1,0 +1,205 @@
+"""VAANet: the emotion of a video from what is seen and heard.
+
+Zhao et al., "An End-to-End Visual-Audio Attention Network for Emotion Recognition in User-Generated
+Videos", AAAI 2020. A frozen 3D ResNet-101 sees snippets of 16 frames; attention over space,
+channels and time weighs them. A ResNet-18 hears pieces of the MFCC. Both are joined by one layer.
+
+Snippets and pieces are encoded independently of each other (``encode_snippets``,
+``encode_audio``), so that a stream encodes only what is new and runs ``head`` on all of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from jack_stream.models.attention import PositionScores, weighted_mean
+from jack_stream.models.audio_stream import AudioEmbedding, embed_pieces, into_pieces
+from jack_stream.models.inputs import InputSpec
+from jack_stream.models.layers import (
+    BatchNorm1d,
+    Conv1d,
+    Linear,
+    Module,
+    path_for,
+    relu,
+    softmax,
+)
+from jack_stream.models.resnet import AudioResNet18
+from jack_stream.models.resnet3d import ResNet3D
+from jack_stream.runtime import jittor
+
+__all__ = ["VAANet", "VAANetAudio", "normalise_pixels"]
+
+jt = jittor()
+Var = Any
+
+_CHANNELS = 512  # k of the paper
+_POSITIONS = 16  # m of the paper: the 4x4 positions of a snippet's map
+_PIECE_FRAMES, _COEFFICIENTS = 256, 32
+_AUDIO_CHANNELS = 256
+
+
+def normalise_pixels(visual: Var) -> Var:
+    """Pixels 0..255 as the 3D ResNet was trained on: x / 255 - 100 / 255."""
+    return (visual - 100.0) / 255.0
+
+
+class VAANet(Module):
+    """The network; defaults are the authors'.
+
+    Args:
+        n_classes: number of emotions C.
+        seq_len: snippets S of a video.
+        audio_n_segments: pieces P of 256 MFCC frames.
+    """
+
+    item_spec: ClassVar[InputSpec] = {
+        "visual": ("N", 3, 16, 112, 112),
+        "audio": ("N", _PIECE_FRAMES, _COEFFICIENTS),
+    }
+
+    def __init__(
+        self, *, n_classes: int = 8, seq_len: int = 10, audio_n_segments: int = 16
+    ) -> None:
+        self.is_train = True
+        self.seq_len, self.audio_n_segments = seq_len, audio_n_segments
+        self.resnet = ResNet3D(None, numbered=True)
+        self.resnet.eval()
+        self.conv0 = jt.nn.Sequential(
+            Conv1d(ResNet3D.channels, _CHANNELS, 1), BatchNorm1d(_CHANNELS)
+        )
+        self.sa_net = PositionScores(_CHANNELS, _POSITIONS, bias=False)
+        self.cwa_net = PositionScores(_POSITIONS, _CHANNELS, bias=False)
+        self.ta_net = PositionScores(_CHANNELS, seq_len, bias=True)
+        # The visual stream's own classifier: in the authors' checkpoints, and used by nothing.
+        self.fc = Linear(_CHANNELS, n_classes)
+        self.a_resnet = AudioResNet18()
+        self.a_fc = AudioEmbedding(_AUDIO_CHANNELS)
+        self.aa_net = PositionScores(_AUDIO_CHANNELS, audio_n_segments, bias=True)
+        self.av_fc = Linear(_CHANNELS + _AUDIO_CHANNELS, n_classes)
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """``visual`` pixels 0..255 and ``audio`` MFCC (jack_stream.features.mfcc)."""
+        return {
+            "visual": ("B", self.seq_len, 3, 16, 112, 112),
+            "audio": ("B", self.audio_n_segments * _PIECE_FRAMES, _COEFFICIENTS),
+        }
+
+    def train(self) -> VAANet:
+        """Training mode for all but the backbone, which is frozen with its statistics.
+
+        The released code leaves the backbone's batch normalisation in training mode: its running
+        statistics drift and a snippet's features depend on the others in the batch.
+        """
+        super().train()
+        self.resnet.eval()
+        return self
+
+    def backbone(self, snippets: Var) -> Var:
+        """The frozen part: pixels [N, 3, 16, 112, 112] -> maps [N, 2048, 16]."""
+        with jt.no_grad():
+            maps = self.resnet.last_map(normalise_pixels(snippets))
+            return maps.reshape(*maps.shape[:2], _POSITIONS)
+
+    def attend(self, maps: Var) -> dict[str, Var]:
+        """Spatial and channel attention on maps [N, 2048, 16].
+
+        Returns:
+            ``snippet`` [N, 512]; ``alpha`` [N, 16], weights of the positions (mean 1); ``beta``
+            [N, 512], weights of the channels (mean 1).
+        """
+        conv, norm = self.conv0
+        path = path_for(self)
+        features = path.leave(path.convolution(path.enter(maps), conv, norm, relu=True))
+        alpha = softmax(self.sa_net(features), 1) * _POSITIONS
+        features = features * alpha.unsqueeze(1)
+        beta = softmax(self.cwa_net(features.transpose(0, 2, 1)), 1) * _CHANNELS
+        return {"snippet": features.mean(2) * beta, "alpha": alpha, "beta": beta}
+
+    def encode_snippets(self, snippets: Var) -> dict[str, Var]:
+        """What can be said of a snippet alone: pixels [N, 3, 16, 112, 112] -> see ``attend``."""
+        return self.attend(self.backbone(snippets))
+
+    def encode_audio(self, pieces: Var) -> dict[str, Var]:
+        """MFCC pieces [N, 256, 32] -> ``piece`` [N, 256]."""
+        return {"piece": embed_pieces(pieces, self.a_resnet, self.a_fc)}
+
+    def encode(self, name: str, items: Var) -> dict[str, Var]:
+        """``encode_snippets`` or ``encode_audio``, by the name of the input."""
+        return self.encode_snippets(items) if name == "visual" else self.encode_audio(items)
+
+    def head(self, snippet: Var, alpha: Var, beta: Var, piece: Var) -> dict[str, Var]:
+        """Temporal attention and fusion.
+
+        Args:
+            snippet: [B, S, 512].
+            alpha: [B, S, 16], handed through.
+            beta: [B, S, 512], handed through.
+            piece: [B, P, 256].
+
+        Returns:
+            ``logits`` [B, C], ``alpha`` [S, B, 16], ``beta`` [S, B, 512], ``gamma`` [B, S] and
+            ``audio_attention`` [B, P], which are not negative, and ``fused`` [B, 768].
+        """
+        gamma = relu(self.ta_net(snippet.transpose(0, 2, 1)))
+        heard = relu(self.aa_net(piece.transpose(0, 2, 1)))
+        fused = jt.concat([weighted_mean(snippet, gamma), weighted_mean(piece, heard)], 1)
+        return {
+            "logits": self.av_fc(fused),
+            "alpha": alpha.transpose(1, 0, 2),
+            "beta": beta.transpose(1, 0, 2),
+            "gamma": gamma,
+            "audio_attention": heard,
+            "fused": fused,
+        }
+
+    def execute(self, visual: Var, audio: Var) -> dict[str, Var]:
+        """Whole videos: see ``input_spec`` and ``head``."""
+        b, s = visual.shape[:2]
+        seen = self.encode_snippets(visual.reshape(b * s, *visual.shape[2:]))
+        heard = self.encode_audio(into_pieces(audio, self.audio_n_segments))
+        features = {**seen, **heard}
+        return self.head(**{k: v.reshape(b, -1, v.shape[-1]) for k, v in features.items()})
+
+
+class VAANetAudio(Module):
+    """VAANet's audio stream with its temporal attention and a linear layer: voices without a face.
+
+    Args:
+        n_classes: number of emotions C.
+        audio_n_segments: pieces P of 256 MFCC frames (2.97 s): one is an utterance.
+    """
+
+    item_spec: ClassVar[InputSpec] = {"audio": ("N", _PIECE_FRAMES, _COEFFICIENTS)}
+
+    def __init__(self, *, n_classes: int = 8, audio_n_segments: int = 16) -> None:
+        self.is_train = True
+        self.audio_n_segments = audio_n_segments
+        self.a_resnet = AudioResNet18()
+        self.a_fc = AudioEmbedding(_AUDIO_CHANNELS)
+        self.aa_net = PositionScores(_AUDIO_CHANNELS, audio_n_segments, bias=True)
+        self.fc = Linear(_AUDIO_CHANNELS, n_classes)
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """``audio`` MFCC (jack_stream.features.mfcc)."""
+        return {"audio": ("B", self.audio_n_segments * _PIECE_FRAMES, _COEFFICIENTS)}
+
+    def encode_audio(self, pieces: Var) -> dict[str, Var]:
+        """MFCC pieces [N, 256, 32] -> ``piece`` [N, 256]."""
+        return {"piece": embed_pieces(pieces, self.a_resnet, self.a_fc)}
+
+    def encode(self, _: str, items: Var) -> dict[str, Var]:
+        """``encode_audio``: there is no other input."""
+        return self.encode_audio(items)
+
+    def head(self, piece: Var) -> dict[str, Var]:
+        """``piece`` [B, P, 256] -> ``logits`` [B, C] and ``gamma`` [B, P]."""
+        gamma = relu(self.aa_net(piece.transpose(0, 2, 1)))
+        return {"logits": self.fc(weighted_mean(piece, gamma)), "gamma": gamma}
+
+    def execute(self, audio: Var) -> dict[str, Var]:
+        """Whole sounds: see ``input_spec`` and ``head``."""
+        piece = self.encode_audio(into_pieces(audio, self.audio_n_segments))["piece"]
+        return self.head(piece.reshape(audio.shape[0], -1, _AUDIO_CHANNELS))
