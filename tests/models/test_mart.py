@@ -102,7 +102,7 @@ def test_snippets_change_only_their_own_row() -> None:
         other["audio"][:, 100:],
     )
     first, second = model.infer(inputs), model.infer(changed)
-    assert_close(second["temporal"][:, 0], first["temporal"][:, 0], 1e-6)
+    assert_close(second["temporal"][:, 0], first["temporal"][:, 0], 1e-5)
     assert np.abs(second["temporal"][:, 1] - first["temporal"][:, 1]).max() > 1e-3
 
 
@@ -111,11 +111,11 @@ def test_the_streams_hear_each_other_only_through_the_shared_tokens() -> None:
     silent = inputs | {"audio": np.zeros_like(inputs["audio"])}
     coupled = untrained("mart", seed=3, **SMALL)
     difference = coupled.infer(inputs)["logits_visual"] - coupled.infer(silent)["logits_visual"]
-    assert np.abs(difference).max() > 1e-5
+    assert np.abs(difference).max() > 1e-4
     # In the last block what is shared is averaged behind all attention, and so is never heard.
     last = untrained("mart", seed=3, **(SMALL | {"fusion_from": 2}))
     difference = last.infer(inputs)["logits_visual"] - last.infer(silent)["logits_visual"]
-    assert np.abs(difference).max() < 1e-6
+    assert np.abs(difference).max() < 1e-5
 
 
 def test_the_fast_way_agrees_with_the_plain_one() -> None:
