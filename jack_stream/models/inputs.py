@@ -47,8 +47,10 @@ def check_inputs(
         raise ModelInputError(f"{method}: the input {missing[0]!r} is missing", hint=_wanted(spec))
     if unknown := [name for name in inputs if name not in spec]:
         raise ModelInputError(f"{method}: there is no input {unknown[0]!r}", hint=_wanted(spec))
-    sizes: dict[str, tuple[int, str]] = {}
-    return {name: _checked(method, name, spec, inputs[name], sizes) for name in spec}
+    for name, shape in spec.items():
+        _check_form(method, name, shape, inputs[name], _wanted(spec))
+    _check_free_axes(method, spec, inputs)
+    return {name: _finite(method, name, inputs[name]) for name in spec}
 
 
 def check_outputs(method: str, outputs: Mapping[str, Array]) -> None:
@@ -67,19 +69,13 @@ def check_outputs(method: str, outputs: Mapping[str, Array]) -> None:
             )
 
 
-def _checked(
-    method: str,
-    name: str,
-    spec: InputSpec,
-    value: npt.NDArray[np.generic],
-    sizes: dict[str, tuple[int, str]],
-) -> Array:
-    shape = spec[name]
+def _check_form(
+    method: str, name: str, shape: Shape, value: npt.NDArray[np.generic], hint: str
+) -> None:
     if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
         found = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
         raise ModelInputError(
-            f"{method}: the input {name!r} must be a float32 array, but is {found}",
-            hint=_wanted(spec),
+            f"{method}: the input {name!r} must be a float32 array, but is {found}", hint=hint
         )
     fits = len(value.shape) == len(shape) and all(
         size > 0 and (isinstance(axis, str) or axis == size)
@@ -89,17 +85,27 @@ def _checked(
         raise ModelInputError(
             f"{method}: the input {name!r} must have the shape {describe(shape)},"
             f" but has {describe(value.shape)}",
-            hint=_wanted(spec),
+            hint=hint,
         )
-    for axis, size in zip(shape, value.shape, strict=True):
-        if isinstance(axis, str):
-            first, where = sizes.setdefault(axis, (size, name))
+
+
+def _check_free_axes(
+    method: str, spec: InputSpec, inputs: Mapping[str, npt.NDArray[np.generic]]
+) -> None:
+    sizes: dict[str, tuple[int, str]] = {}
+    for name, shape in spec.items():
+        for axis, size in zip(shape, inputs[name].shape, strict=True):
+            first, where = sizes.setdefault(str(axis), (size, name))
             if first != size:
                 raise ModelInputError(
                     f"{method}: {axis} is {first} in the input {where!r} but {size} in {name!r}",
                     hint=_wanted(spec),
                 )
-    array = np.ascontiguousarray(value, dtype=np.float32)
+
+
+def _finite(method: str, name: str, value: npt.NDArray[np.generic]) -> Array:
+    with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, and is found
+        array = np.ascontiguousarray(value, dtype=np.float32)
     if not np.isfinite(array).all():
         bad = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ModelInputError(

@@ -264,10 +264,7 @@ def load(bundle: str | Path) -> Model:
 
     found = read_bundle(bundle)
     card = found.card
-    architecture = dict(card.architecture)
-    if card.variant != "released":
-        architecture["variant"] = card.variant
-    model = Model(card.method, architecture, _module(card.method, architecture), found)
+    model = Model(card.method, card.architecture, _module(card.method, card.architecture), found)
     model.set_weights(found.tensors)
     return model
 
