@@ -40,10 +40,9 @@ class BatchNorm(Module):
             scale = self.weight / jt.sqrt(self.running_var + self.eps)
             shift = self.bias - self.running_mean * scale
             return x * scale.reshape(shape) + shift.reshape(shape)
-        axes = [0, *range(2, x.ndim)]
-        mean = x.mean(axes)
+        mean = _channel_mean(x)
         centred = x - mean.reshape(shape)
-        variance = (centred * centred).mean(axes)
+        variance = _channel_mean(centred * centred)
         self._remember(mean, variance, x.numel() // self.num_features)
         scale = self.weight / jt.sqrt(variance + self.eps)
         return centred * scale.reshape(shape) + self.bias.reshape(shape)
@@ -52,6 +51,17 @@ class BatchNorm(Module):
         mean, unbiased = mean.detach(), variance.detach() * (count / max(count - 1, 1))
         for running, newest in ((self.running_mean, mean), (self.running_var, unbiased)):
             running.update(running + (newest - running) * self.momentum)
+
+
+def _channel_mean(x: Var) -> Var:
+    """The mean of [N, C, ...] over all axes but C, axis by axis.
+
+    One running sum in float32 over all of them would lose two digits where a map is large, and the
+    gradients with them.
+    """
+    while x.ndim > 2:
+        x = x.mean(-1)
+    return x.mean(0)
 
 
 class BatchNorm1d(BatchNorm):
