@@ -9,6 +9,7 @@ head that is trained to predict hand-crafted affective features.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from jack_stream.errors import UsageError
@@ -18,15 +19,18 @@ from jack_stream.models.layers import (
     BatchNorm1d,
     BatchNorm2d,
     Conv2d,
+    ExecutionPath,
     Linear,
     Module,
     constant,
-    convolve,
     matmul,
+    path_for,
     relu,
     softmax,
 )
 from jack_stream.models.layers.convolution import Geometry
+from jack_stream.models.layers.paths import FusedPath
+from jack_stream.models.ops import operators
 from jack_stream.runtime import jittor
 
 __all__ = ["BPMGCN"]
@@ -51,7 +55,31 @@ _BLOCKS = (
     (256, 1),
 )
 _INTERACTION_AFTER = (4, 7, 10)
-_POINTWISE = Geometry(stride=(1, 1), margins=((0, 0), (0, 0)), dilation=(1, 1))
+
+
+class _Joined:
+    """Pointwise convolutions that read the same input, or whose sum is wanted, as one.
+
+    It looks like a convolution to an execution path and holds no weights of its own.
+
+    Args:
+        layers: what is joined.
+        axis: 0 to stack their outputs, 1 to sum their outputs over stacked inputs.
+    """
+
+    geometry = Geometry(stride=(1, 1), margins=((0, 0), (0, 0)), dilation=(1, 1))
+
+    def __init__(self, layers: Sequence[Any], axis: int) -> None:
+        self._layers, self._axis = layers, axis
+
+    @property
+    def weight(self) -> Var:
+        return jt.concat([layer.weight for layer in self._layers], dim=self._axis)
+
+    @property
+    def bias(self) -> Var:
+        biases = [layer.bias for layer in self._layers]
+        return jt.concat(biases) if self._axis == 0 else sum(biases[1:], start=biases[0])
 
 
 class AdaptiveGraphConv(Module):
@@ -62,6 +90,7 @@ class AdaptiveGraphConv(Module):
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
+        self.is_train = True
         self._adjacency = constant(adjacency())
         self.PA = jt.full((_SUBSETS, N_JOINTS, N_JOINTS), 1e-6)
         width = out_channels // 4
@@ -79,48 +108,69 @@ class AdaptiveGraphConv(Module):
             else None
         )
 
-    def attention(self, x: Var) -> Var:
-        """The adjacency that is used for ``x [N, C, T, V]``: ``[N, 3, V, V]``."""
-        n, _, t, v = x.shape
-        pairs = [*self.conv_a, *self.conv_b]
-        # One convolution instead of six.
-        ab = convolve(
-            x, jt.concat([c.weight for c in pairs]), jt.concat([c.bias for c in pairs]), _POINTWISE
-        )
-        reach = ab.shape[1] // (2 * _SUBSETS) * t
-        ab = ab.reshape(n, 2 * _SUBSETS, reach, v)
-        a, b = ab[:, :_SUBSETS], ab[:, _SUBSETS:]
-        learned = softmax(matmul(a.transpose(0, 1, 3, 2), b) / reach, dim=2)
-        return learned + (self._adjacency + self.PA).unsqueeze(0)
+    def execute(self, x: Var, path: ExecutionPath) -> Var:
+        """C channels -> C' channels, in the path's layout. ``x`` may be read again afterwards."""
+        queries_keys, outputs = self._joined()
+        pairs = path.convolution(x, queries_keys)
+        graph = self._adjacency + self.PA
+        if isinstance(path, FusedPath):
+            gathered = operators().graph_attention(x, pairs, graph, _SUBSETS)
+        else:
+            gathered = _gather(x, pairs, graph)
+        if self.down is None:
+            return path.convolution(
+                gathered, outputs, self.bn, residual=x, relu=True, reuse_residual=False
+            )
+        shortcut = path.convolution(x, self.down[0], self.down[1])
+        return path.convolution(gathered, outputs, self.bn, residual=shortcut, relu=True)
 
-    def execute(self, x: Var) -> Var:
-        """``[N, C, T, V]`` -> ``[N, C', T, V]``."""
-        n, c, t, v = x.shape
-        joined = self.attention(x).transpose(0, 2, 1, 3).reshape(n, v, _SUBSETS * v)
-        spread = matmul(x.reshape(n, c * t, v), joined).reshape(n, c, t, _SUBSETS, v)
-        spread = spread.transpose(0, 3, 1, 2, 4).reshape(n, _SUBSETS * c, t, v)
-        weight = jt.concat([conv.weight for conv in self.conv_d], dim=1)
-        bias = sum((conv.bias for conv in self.conv_d[1:]), start=self.conv_d[0].bias)
-        y = self.bn(convolve(spread, weight, bias, _POINTWISE))
-        return relu(y + (x if self.down is None else self.down(x)))
+    def _joined(self) -> Any:
+        """The queries and keys as one convolution and the three outputs as another.
+
+        Kept where `set_weights` drops what was folded before, so that new weights are folded anew.
+        """
+        held = self.__dict__.get("_folded")
+        if held is None:
+            held = (_Joined([*self.conv_a, *self.conv_b], 0), _Joined(list(self.conv_d), 1))
+            self.__dict__["_folded"] = held
+        return held
+
+
+def _gather(x: Var, pairs: Var, graph: Var) -> Var:
+    """What each joint takes up from the others, differentiable.
+
+    Args:
+        x: ``[N, C, T, V]``.
+        pairs: three queries and three keys ``[N, 6 K, T, V]``.
+        graph: the fixed and the learned part ``[3, V, V]``.
+
+    Returns:
+        ``[N, 3 C, T, V]``.
+    """
+    n, c, t, v = x.shape
+    reach = pairs.shape[1] // (2 * _SUBSETS) * t
+    pairs = pairs.reshape(n, 2 * _SUBSETS, reach, v)
+    queries, keys = pairs[:, :_SUBSETS], pairs[:, _SUBSETS:]
+    attention = softmax(matmul(queries, keys, a_transposed=True) / reach, dim=2)
+    joined = (attention + graph.unsqueeze(0)).transpose(0, 2, 1, 3).reshape(n, v, _SUBSETS * v)
+    spread = matmul(x.reshape(n, c * t, v), joined).reshape(n, c, t, _SUBSETS, v)
+    return spread.transpose(0, 3, 1, 2, 4).reshape(n, _SUBSETS * c, t, v)
 
 
 class TemporalConv(Module):
-    """Convolution along time and batch normalisation (the released ``unit_tcn``)."""
+    """A convolution along time with its batch normalisation (the released ``unit_tcn``)."""
 
     def __init__(self, in_channels: int, out_channels: int, taps: int, stride: int) -> None:
+        self.is_train = True
         self.conv = _conv(in_channels, out_channels, taps, stride)
         self.bn = BatchNorm2d(out_channels)
-
-    def execute(self, x: Var) -> Var:
-        """``[N, C, T, V]`` -> ``[N, C', T / stride, V]``."""
-        return self.bn(self.conv(x))
 
 
 class GaitBlock(Module):
     """Graph convolution, temporal convolution and a residual (the released ``TCN_GCN_unit``)."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, *, first: bool) -> None:
+        self.is_train = True
         self.gcn1 = AdaptiveGraphConv(in_channels, out_channels)
         self.tcn1 = TemporalConv(out_channels, out_channels, 9, stride)
         same = in_channels == out_channels and stride == 1
@@ -129,18 +179,20 @@ class GaitBlock(Module):
             None if first or same else TemporalConv(in_channels, out_channels, 1, stride)
         )
 
-    def execute(self, x: Var) -> Var:
-        """``[N, C, T, V]`` -> ``[N, C', T / stride, V]``."""
-        y = self.tcn1(self.gcn1(x))
-        if self._first:
-            return relu(y)
-        return relu(y + (x if self.residual is None else self.residual(x)))
+    def execute(self, x: Var, path: ExecutionPath) -> Var:
+        """C channels and T frames -> C' channels and T / stride frames, in the path's layout."""
+        y = self.gcn1(x, path)
+        residual = None if self._first else x
+        if self.residual is not None:
+            residual = path.convolution(x, self.residual.conv, self.residual.bn)
+        return path.convolution(y, self.tcn1.conv, self.tcn1.bn, residual=residual, relu=True)
 
 
 class Excitation(Module):
     """A two-layer perceptron without bias and a sigmoid: a weight for each entry of a vector."""
 
     def __init__(self, size: int) -> None:
+        self.is_train = True
         self.fc1 = _conv(size, size, bias=False)
         self.fc2 = _conv(size, size, bias=False)
 
@@ -160,17 +212,18 @@ class Interaction(Module):
     """
 
     def __init__(self, frames: int, variant: Literal["released", "paper"]) -> None:
+        self.is_train = True
         self._variant = variant
         self.att_T_p, self.att_N_p = Excitation(frames), Excitation(N_JOINTS)
         self.att_T_m, self.att_N_m = Excitation(frames), Excitation(N_JOINTS)
 
-    def execute(self, posture: Var, movement: Var) -> tuple[Var, Var]:
-        """Two ``[N, C, T, V]`` -> the same shapes."""
-        of_posture = self.weights(posture.mean(1), self.att_T_p, self.att_N_p).unsqueeze(1)
-        of_movement = self.weights(movement.mean(1), self.att_T_m, self.att_N_m).unsqueeze(1)
-        updated = posture + movement * of_movement
+    def execute(self, posture: Var, movement: Var, channels: int) -> tuple[Var, Var]:
+        """Two maps of one shape -> the same shape; ``channels`` is their axis of channels."""
+        of_posture = self.weights(posture.mean(channels), self.att_T_p, self.att_N_p)
+        of_movement = self.weights(movement.mean(channels), self.att_T_m, self.att_N_m)
+        updated = posture + movement * of_movement.unsqueeze(channels)
         source = updated if self._variant == "released" else posture
-        return updated, movement + source * of_posture
+        return updated, movement + source * of_posture.unsqueeze(channels)
 
     def weights(self, x: Var, temporal: Excitation, spatial: Excitation) -> Var:
         """Of a channel mean ``[N, T, V]``: ``[N, T, 1]`` or, in the paper, ``[N, T, V]``."""
@@ -199,6 +252,7 @@ class BPMGCN(Module):
         variant: Literal["released", "paper"] = "released",
     ) -> None:
         _check(frames, variant)
+        self.is_train = True
         self.input_spec = {
             "posture": ("N", _POSTURE_CHANNELS, frames, N_JOINTS, 1),
             "movement": ("N", _MOVEMENT_CHANNELS, frames, N_JOINTS, 1),
@@ -242,18 +296,20 @@ class BPMGCN(Module):
 
     def streams(self, posture: Var, movement: Var) -> tuple[Var, Var]:
         """Both streams up to their heads: two feature vectors ``[N, 256]``."""
-        p, m = _normalised(posture, self.data_bn_p), _normalised(movement, self.data_bn_m)
+        path = path_for(self)
+        channels = 3 if isinstance(path, FusedPath) else 1
+        p = path.enter(_normalised(posture, self.data_bn_p))
+        m = path.enter(_normalised(movement, self.data_bn_m))
         interactions = dict(
             zip(_INTERACTION_AFTER, (self.fusion1, self.fusion2, self.fusion3), strict=True)
         )
         for i in range(1, len(_BLOCKS) + 1):
-            p, m = getattr(self, f"l{i}_p")(p), getattr(self, f"l{i}_m")(m)
+            p, m = getattr(self, f"l{i}_p")(p, path), getattr(self, f"l{i}_m")(m, path)
             if i in interactions:
-                p, m = interactions[i](p, m)
-        return self._pooled(p), self._pooled(m)
-
-    def _pooled(self, x: Var) -> Var:
-        return x.max([2, 3]) if self._variant == "paper" else x.mean([2, 3])
+                p, m = interactions[i](p, m, channels)
+        if self._variant == "paper":
+            return path.leave(p).max([2, 3]), path.leave(m).max([2, 3])
+        return path.mean(p), path.mean(m)
 
 
 def _check(frames: int, variant: str) -> None:

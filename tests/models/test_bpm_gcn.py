@@ -10,6 +10,7 @@ from jack_stream.errors import UsageError
 from jack_stream.features.skeleton import PARENT, joint_index
 from jack_stream.models import create, untrained
 from jack_stream.models.gait_graph import INWARD_EDGES, adjacency
+from jack_stream.models.layers import plain_only
 from jack_stream.runtime import jittor
 from tests.models.golden import HEAD, WHOLE_NETWORK, Golden, assert_close, uniform
 from trainers.losses.bpm_gcn import bpm_gcn_loss
@@ -74,7 +75,7 @@ def test_inner_maps_meet_the_released_code(model: Any, golden: Golden) -> None:
     for i in (1, 2, 3):
         getattr(network, f"fusion{i}").register_forward_hook(keep(f"fusion{i}"))
     network.eval()
-    with jt.no_grad():
+    with jt.no_grad(), plain_only():
         network(**_vars(_inputs(golden)))
     for i in (1, 2, 3):
         seen[f"fusion{i}_p"], seen[f"fusion{i}_m"] = seen.pop(f"fusion{i}")
@@ -163,7 +164,7 @@ def test_interaction_is_what_each_variant_says(variant: str) -> None:
     posture = p + m * maps["m"]
     movement = m + (p if variant == "paper" else posture) * maps["p"]
     with jt.no_grad():
-        ours = [y.numpy() for y in fusion(jt.array(p), jt.array(m))]
+        ours = [y.numpy() for y in fusion(jt.array(p), jt.array(m), 1)]
     assert_close(ours[0], posture, HEAD, "posture")
     assert_close(ours[1], movement, HEAD, "movement")
 
