@@ -135,8 +135,7 @@ class Card(_Section):
     Attributes:
         schema_version: of this page's form.
         method: a name that ``jack_stream.models.create`` knows.
-        variant: ``released`` (what the authors' code does) or ``paper``.
-        architecture: keyword arguments of ``jack_stream.models.create``.
+        architecture: keyword arguments of ``jack_stream.models.create``, ``variant`` among them.
         labels: class names in the order of the logits.
         trained: False where the weights are an initialisation; every event then says ``untrained``.
         preprocessing: what is done to the inputs before the model, in the method's own words.
@@ -150,7 +149,6 @@ class Card(_Section):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     method: _Method
-    variant: Literal["released", "paper"] = "released"
     architecture: Mapping[str, JsonValue] = Field(default_factory=dict)
     labels: Sequence[_Text] = ()
     trained: bool

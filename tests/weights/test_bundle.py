@@ -299,8 +299,8 @@ BAD_CARDS: dict[str, tuple[Callable[[str], str], list[str]]] = {
     "missing": (_edit('method = "bpm-gcn"', ""), ["method: is missing"]),
     "wrong type": (_edit("trained = true", "trained = 1"), ["trained = 1", "boolean"]),
     "wrong value": (
-        _edit('variant = "released"', 'variant = "better"'),
-        ["variant = 'better'", "'released' or 'paper'"],
+        _edit('method = "bpm-gcn"', 'method = "BPM GCN"'),
+        ["method = 'BPM GCN'", "pattern"],
     ),
     "in a list": (_edit("value = 0.875", "value = 'good'"), ["metrics.0.value = 'good'"]),
     "threshold": (_edit("abstain_below = 0.0", "abstain_below = 1.5"), ["abstain_below = 1.5"]),
