@@ -6,6 +6,7 @@ import atexit
 import ctypes
 import importlib
 import os
+import shlex
 import signal
 import ssl
 import sys
@@ -162,6 +163,7 @@ def _import(nvcc: str) -> ModuleType:
         _import_with_home(home)
         module = importlib.import_module("jittor")
         _end_compile_pool()
+    module.flags.python_path = str(_write_kernel_python(home, compiler))
     module.flags.use_cuda = 1 if nvcc else 0
     return module
 
@@ -207,18 +209,31 @@ def _link_onednn(folder: Path, onednn: OneDNN) -> None:
 
 def _write_python_config(home: Path, headers: Path) -> Path:
     """A python-config for this very Python; a virtual environment has none beside its python."""
-    script = home / f"python{sys.version_info.major}.{sys.version_info.minor}-config"
-    text = (
-        "#!/bin/sh\n"
+    return _write_script(
+        home / f"python{sys.version_info.major}.{sys.version_info.minor}-config",
         'case "$1" in\n'
         f"--includes) echo '-I\"{headers}\"' ;;\n"
         f"--extension-suffix) echo '{sysconfig.get_config_var('EXT_SUFFIX')}' ;;\n"
-        "esac\n"
+        "esac\n",
     )
-    if not script.is_file() or script.read_text() != text:
-        script.write_text(text)
-        script.chmod(0o755)
-    return script
+
+
+def _write_kernel_python(home: Path, compiler: Path) -> Path:
+    """The Python through which kernels are compiled later, a program that wants the same home."""
+    settings = (f"HOME={home}", "cache_name=default", "log_silent=1", f"cc_path={compiler}")
+    quoted = " ".join(shlex.quote(setting) for setting in settings)
+    command = f'exec env -u JITTOR_HOME {quoted} {shlex.quote(sys.executable)} "$@"\n'
+    return _write_script(home / "python", command)
+
+
+def _write_script(path: Path, body: str) -> Path:
+    text = f"#!/bin/sh\n{body}"
+    if not path.is_file() or path.read_text() != text:
+        new = path.with_suffix(".new")
+        new.write_text(text)
+        new.chmod(0o755)
+        new.replace(path)  # at once: another process may be running it
+    return path
 
 
 @contextmanager

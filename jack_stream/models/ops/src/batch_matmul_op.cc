@@ -11,6 +11,8 @@ BatchMatmulOp::BatchMatmulOp(Var* a, Var* b, int a_transposed, int b_transposed)
 }
 
 void BatchMatmulOp::infer_shape() {
+    check_float(a, "the left operand");
+    check_float(b, "the right operand");
     auto &s = a->shape, &t = b->shape;
     ASSERT(s.size() == 3 && t.size() == 3 && s[0] == t[0]) << "matmul of" << s << "and" << t;
     int64 inner = a_transposed ? s[1] : s[2];

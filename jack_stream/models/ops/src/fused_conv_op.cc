@@ -18,6 +18,7 @@ FusedConvOp::FusedConvOp(Var* x, Var* weights, Var* bias, Var* residual, string 
 
 void FusedConvOp::infer_shape() {
     ConvSpec conv(spec);
+    check_float(x, "the input", conv.bf16);
     auto& shape = x->shape;
     ASSERT((int)shape.size() == conv.dimensions + 2)
         << "the input must be channels-last with" << conv.dimensions << "spatial axes, not" << shape;
@@ -29,7 +30,8 @@ void FusedConvOp::infer_shape() {
     out.push_back(conv.outputs);
     y->set_shape(out);
     if (conv.residual == ConvSpec::none) return;
-    ASSERT(residual && residual->shape == out) << "the residual must have the output's shape" << out;
+    check_float(residual, "the residual", conv.bf16);
+    ASSERT(residual->shape == out) << "the residual must have the output's shape" << out;
     if (conv.residual == ConvSpec::overwritten) y->share_with(residual);
 }
 

@@ -17,6 +17,8 @@ GraphAttentionOp::GraphAttentionOp(Var* x, Var* queries_keys, Var* adjacency, in
 }
 
 void GraphAttentionOp::infer_shape() {
+    for (Var* input : {x, queries_keys, adjacency})
+        ASSERT(input->dtype() == ns_float32) << "graph attention of" << input->dtype();
     auto &s = x->shape, &t = queries_keys->shape, &a = adjacency->shape;
     ASSERT(s.size() == 4 && t.size() == 4 && s[0] == t[0] && s[1] == t[1] && s[2] == t[2])
         << "graph attention of" << s << "and" << t;

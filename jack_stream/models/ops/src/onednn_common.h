@@ -57,6 +57,12 @@ inline memory::data_type type_of(Var* x) {
     return x->dtype().dsize() == 2 ? memory::data_type::bf16 : memory::data_type::f32;
 }
 
+// The operators read memory as it is: another type would be read as nonsense.
+inline void check_float(Var* x, const char* what, bool bf16 = false) {
+    ASSERT(x->dtype() == (bf16 ? ns_bfloat16 : ns_float32))
+        << what << "must be" << (bf16 ? "bfloat16" : "float32") << "not" << x->dtype();
+}
+
 // oneDNN names the axes of a channels-last [N, spatial..., C] in the order N, C, spatial...
 inline Dims channels_first_dims(Var* x, int dimensions) {
     auto& shape = x->shape;

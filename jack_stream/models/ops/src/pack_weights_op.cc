@@ -29,6 +29,7 @@ PackWeightsOp::PackWeightsOp(Var* weights, string spec, string input)
 }
 
 void PackWeightsOp::infer_shape() {
+    check_float(weights, "the weights");
     packed->set_shape({(int64)((wanted(spec, input).get_size() + 3) / 4)});
 }
 

@@ -31,6 +31,7 @@ PoolLastOp::PoolLastOp(Var* x, string spec) : x(x), spec(spec) {
 
 void PoolLastOp::infer_shape() {
     PoolSpec pool(spec);
+    check_float(x, "the input", x->dtype() == ns_bfloat16);
     auto& shape = x->shape;
     ASSERT((int)shape.size() == pool.dimensions + 2)
         << "the input must be channels-last with" << pool.dimensions << "spatial axes, not" << shape;

@@ -1,0 +1,211 @@
+"""Making Jittor ready: what is found, what is missing, and what is left untouched."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from jack_stream import runtime
+from jack_stream.errors import MissingDependencyError, UsageError
+from jack_stream.runtime import cache, checks, importing
+
+
+def finding(name: str) -> runtime.Finding:
+    return next(found for found in runtime.report() if found.name == name)
+
+
+def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_report_finds_everything_here_without_importing_jittor() -> None:
+    done = run_python(
+        "import sys; from jack_stream import runtime\n"
+        "print([f.name for f in runtime.report() if f.required and not f.ok])\n"
+        "print('jittor' in sys.modules)"
+    )
+    assert done.stdout.split("\n")[:2] == ["[]", "False"], done.stderr
+
+
+def test_a_missing_compiler_is_named_with_its_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("cc_path", raising=False)
+    missing = finding("C++ compiler")
+    assert not missing.ok
+    assert missing.required
+    assert "apt-get install g++" in missing.advice
+    with pytest.raises(MissingDependencyError, match=r"g\+\+"):
+        checks.find_compiler()
+
+
+def test_a_compiler_that_does_not_run_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "g++"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("cc_path", str(broken))
+    assert "does not run" in finding("C++ compiler").found
+
+
+def test_missing_headers_name_the_package_of_this_python(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}-dev"
+    assert version in finding("Python headers").advice
+
+
+def test_a_missing_onednn_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> None:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "files", absent)
+    missing = finding("oneDNN")
+    assert not missing.ok
+    assert "pip install onednn-cpu-gomp" in missing.advice
+
+
+def test_an_nvcc_without_libraries_is_no_cuda(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nvcc = tmp_path / "bin" / "nvcc"
+    nvcc.parent.mkdir()
+    nvcc.write_text("#!/bin/sh\necho 'nvcc: NVIDIA (R) Cuda compiler driver'\n")
+    nvcc.chmod(0o755)
+    monkeypatch.setenv("nvcc_path", str(nvcc))
+    monkeypatch.setattr(checks, "_cuda_devices", lambda: 1)
+    found = checks.cuda()
+    assert not found.ok
+    assert not found.required
+    assert "no lib" in found.found
+
+
+def test_without_a_driver_cuda_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "_cuda_devices", lambda: 0)
+    with pytest.raises(MissingDependencyError, match="no NVIDIA driver"):
+        importing._choose_device("cuda")
+    assert importing._choose_device("auto") == ""
+
+
+def test_the_cache_folder_comes_from_us_then_systemd_then_the_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("JACK_STREAM_CACHE", "/one")
+    monkeypatch.setenv("CACHE_DIRECTORY", "/two:/three")
+    assert runtime.cache_folder() == Path("/one")
+    monkeypatch.delenv("JACK_STREAM_CACHE")
+    assert runtime.cache_folder() == Path("/two")
+    monkeypatch.delenv("CACHE_DIRECTORY")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/four")
+    assert runtime.cache_folder() == Path("/four/jack-stream")
+
+
+def test_a_full_disk_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "_CACHE_BYTES", 1 << 62)
+    full = finding("Compile cache")
+    assert not full.ok
+    assert "JACK_STREAM_CACHE" in full.advice
+
+
+def test_the_cache_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from jack_stream.runtime import cache\n"
+        "print('ready', flush=True)\n"
+        "with cache.exclusive(Path(sys.argv[1])): print('held', flush=True)"
+    )
+    with cache.exclusive(tmp_path):
+        other = subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path)],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[1],
+        )
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(timeout=0.3)
+    assert other.communicate(timeout=30)[0] == "held\n"
+
+
+@pytest.mark.jittor
+def test_making_jittor_ready_leaves_the_process_and_the_home_as_they_were(tmp_path: Path) -> None:
+    code = """
+import json, os, signal, ssl, sys, urllib.request
+before = dict(os.environ), sys.getrecursionlimit()
+def network(*_, **__): raise AssertionError("went to the network")
+urllib.request.urlretrieve = network
+from jack_stream.runtime import jittor
+jt = jittor()
+kept = open("/proc/self/status").read()
+caught = int(kept.split("SigCgt:")[1].split()[0], 16)
+print(json.dumps({
+    "environment": dict(os.environ) == before[0],
+    "recursion": sys.getrecursionlimit() == before[1],
+    "verified": ssl._create_default_https_context is ssl.create_default_context,
+    "child": bool(caught >> (signal.SIGCHLD - 1) & 1),
+    "compiled": jt.code([1], "float32", cpu_src="/* UNIQUE */ @out(0) = 5;").item(),
+}))
+"""
+    # A kernel that no cache can have: compiling must leave no trace either.
+    code = code.replace("UNIQUE", str(time.time_ns()))
+    done = run_python(code, HOME=str(tmp_path), JACK_STREAM_CACHE=str(runtime.cache_folder()))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "environment": True,
+        "recursion": True,
+        "verified": True,
+        "child": False,
+        "compiled": 5.0,
+    }
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.jittor
+def test_threads_that_start_together_get_one_jittor() -> None:
+    found = []
+    starters = [threading.Thread(target=lambda: found.append(runtime.jittor())) for _ in range(4)]
+    for starter in starters:
+        starter.start()
+    for starter in starters:
+        starter.join()
+    assert len(found) == 4
+    assert all(module is sys.modules["jittor"] for module in found)
+
+
+@pytest.mark.jittor
+def test_threads_can_be_changed_and_must_be_positive() -> None:
+    runtime.jittor()
+    before = runtime.threads()
+    assert before >= 1
+    runtime.prepare(threads=1)
+    assert runtime.threads() == 1
+    runtime.prepare(threads=before)
+    with pytest.raises(UsageError, match="at least one"):
+        runtime.prepare(threads=0)
+
+
+@pytest.mark.jittor
+def test_jittor_stays_on_the_device_it_started_on() -> None:
+    runtime.jittor()
+    other = "cuda" if runtime.device() == "cpu" else "cpu"
+    with pytest.raises(UsageError, match="can't move"):
+        runtime.prepare(device=other)  # type: ignore[arg-type]
