@@ -171,27 +171,26 @@ class TSLNet(Module):
         }
         self.cls_module = _Network(n_classes, dropout)
 
-    def execute(self, rgb: Var, mel: Var) -> dict[str, Var]:
+    def execute(self, rgb: Var, mel: Var, first: int = 0) -> dict[str, Var]:
         """Score the segments of a video.
 
         Args:
             rgb: I3D features ``[B, T, 1024]``.
             mel: log-mel ``[B, T, 32, 60]``, normalised as ``(x + 50) / 80``.
+            first: position of the first segment; in a stream that is cut into windows a segment
+                keeps its position from window to window.
 
         Returns:
             ``vid_score`` ``[B, C]``, the fused activations with the background last
             ``cas_sigmoid_fuse`` ``[B, T, C + 1]``, ``features`` ``[B, T, 2048]``.
         """
-        return self.heads(self.features(rgb, mel))
+        return self.heads(self.fuse(self.align(rgb), self.listen(mel, first)))
 
-    def features(self, rgb: Var, mel: Var) -> Var:
-        """The fused features ``[B, T, 2048]`` of a video."""
-        return self.fuse(self.align(rgb), self.listen(mel))
-
-    def listen(self, mel: Var) -> Var:
+    def listen(self, mel: Var, first: int = 0) -> Var:
         """Sound features ``[B, T, 512]`` of a video's log-mel ``[B, T, 32, 60]``."""
         b, t = mel.shape[:2]
-        mel = mel + constant(position_rows(np.arange(t))).reshape(1, t, 1, MEL_BANDS)
+        positions = constant(position_rows(np.arange(first, first + t)))
+        mel = mel + positions.reshape(1, t, 1, MEL_BANDS)
         parts = [_with_neighbours(mel[:, at : at + CHUNK]) for at in range(0, t, CHUNK)]
         sound = [self.cls_module.a_extractor(part) for part in parts]
         return jt.concat([part.reshape(b, -1, _SHARED) for part in sound], dim=1)
