@@ -1,0 +1,163 @@
+"""Every network next to PyTorch, TorchScript and ONNX Runtime, in one interleaved run.
+
+    python benchmarks/models.py --torch-python /path/to/venv/bin/python [NETWORK...]
+
+Each runtime has a process of its own; they take turns, a few repetitions at a time, so that a
+disturbance on the machine hits all of them. Ratios are medians of the ratios of the turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+NETWORKS = ("resnet3d-101", "i3d", "bpm-gcn", "bpm-gcn-16", "tsl-net", "vaanet", "cten")
+RUNTIMES = ("eager", "script", "compile", "onnx")
+
+
+class Worker:
+    """A process that answers a number of repetitions with their seconds."""
+
+    def __init__(self, command: list[str], **environment: str) -> None:
+        self.started = time.perf_counter()
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=HERE,
+            env={**os.environ, "PYTHONPATH": str(HERE.parent), **environment},
+        )
+
+    def read(self) -> dict[str, Any] | None:
+        """The next answer; None where the runtime can't run this network."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        return json.loads(line) if line.startswith("{") else None
+
+    def ask(self, count: int) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{count}\n")
+        self.process.stdin.flush()
+        answer = self.read()
+        assert answer is not None, "the worker died"
+        return answer
+
+    def end(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def start_ours(name: str, threads: int, **environment: str) -> tuple[Worker, float]:
+    """A worker of ours and the seconds from its start to its first result."""
+    worker = Worker([sys.executable, "jack_worker.py", name, str(threads)], **environment)
+    assert worker.read() is not None, f"{name} does not run"
+    return worker, time.perf_counter() - worker.started
+
+
+def peak_gflops() -> float:
+    """The best of many float32 matrix products: what this machine can do at most."""
+    a = np.random.default_rng(0).random((1536, 1536), dtype=np.float32)
+    best = 0.0
+    for _ in range(40):
+        start = time.perf_counter()
+        a @ a
+        best = max(best, 2 * 1536**3 / (time.perf_counter() - start) / 1e9)
+    return best
+
+
+def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    ours, startup = start_ours(name, arguments.threads)
+    others: dict[str, Worker] = {}
+    row: dict[str, Any] = {"startup_s": startup}
+    for runtime in arguments.runtimes if arguments.torch_python else ():
+        command = [arguments.torch_python, "torch_worker.py", name, runtime, str(arguments.threads)]
+        worker = Worker(command, OMP_NUM_THREADS=str(arguments.threads))
+        if (ready := worker.read()) is None:
+            print(f"  {runtime} does not run {name}", file=sys.stderr)
+            continue
+        others[runtime], row["gflop"] = worker, ready["gflop"]
+    turns: dict[str, list[list[float]]] = {"ours": [], "hop": [], **{r: [] for r in others}}
+    for _ in range(arguments.turns):
+        answer = ours.ask(arguments.repeat)
+        turns["ours"].append(answer["window"])
+        turns["hop"].append(answer.get("hop", []))
+        row["mib"] = answer["mib"]
+        for runtime, worker in others.items():
+            answer = worker.ask(arguments.repeat)
+            turns[runtime].append(answer["window"])
+            row[f"{runtime}_mib"] = answer["mib"]
+    for worker in (ours, *others.values()):
+        worker.end()
+    return {**row, **summary(turns)}
+
+
+def summary(turns: dict[str, list[list[float]]]) -> dict[str, Any]:
+    """Milliseconds (median) and the median ratio of our turn to each other's."""
+    found: dict[str, Any] = {}
+    for runtime, lists in turns.items():
+        seconds = [value for turn in lists for value in turn]
+        if not seconds:
+            continue
+        found[f"{runtime}_ms"] = statistics.median(seconds) * 1e3
+        found[f"{runtime}_best_ms"] = min(seconds) * 1e3
+        if runtime not in {"ours", "hop"}:
+            pairs = zip(turns["ours"], lists, strict=True)
+            found[f"ratio_{runtime}"] = statistics.median(
+                statistics.median(mine) / statistics.median(theirs) for mine, theirs in pairs
+            )
+    return found
+
+
+def cold_seconds(name: str, threads: int) -> float:
+    """Seconds to the first result where the network's kernels, but not Jittor's core, are new."""
+    with tempfile.TemporaryDirectory() as cache:
+        subprocess.run(
+            [sys.executable, "-c", "from jack_stream.runtime import jittor; jittor()"],
+            env={**os.environ, "JACK_STREAM_CACHE": cache, "PYTHONPATH": str(HERE.parent)},
+            check=True,
+            stderr=subprocess.DEVNULL,
+        )
+        worker, seconds = start_ours(name, threads, JACK_STREAM_CACHE=cache)
+        worker.end()
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("networks", nargs="*", default=NETWORKS)
+    parser.add_argument("--torch-python", default="", help="a Python with PyTorch, to compare with")
+    parser.add_argument("--runtimes", nargs="+", default=RUNTIMES, choices=RUNTIMES)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--cold", action="store_true", help="also compile into an empty cache")
+    arguments = parser.parse_args()
+    peak = peak_gflops()
+    print(json.dumps({"peak_gflops": peak, "threads": arguments.threads}), flush=True)
+    for name in arguments.networks:
+        row = measure(name, arguments)
+        if "gflop" in row:
+            row["gflops"] = row["gflop"] / row["ours_ms"] * 1e3
+            row["of_peak"] = row["gflops"] / peak
+        if arguments.cold:
+            row["cold_s"] = cold_seconds(name, arguments.threads)
+        rounded = {k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}
+        print(json.dumps({"network": name, **rounded}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
