@@ -8,12 +8,15 @@ heading and size out; `GaitPreprocessing` names all settings, as a weight bundle
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from jack_stream.errors import BundleError
 from jack_stream.features import gait
 from jack_stream.features.skeleton import JOINTS, PARENT, REST_OFFSET_M, joint_index
 
@@ -172,7 +175,7 @@ def _chain(points: FloatArray, names: tuple[str, ...]) -> FloatArray:
 
 
 def normalise(
-    joints: npt.ArrayLike, *, heading: Literal["keep", "hips"], height: float | None
+    joints: npt.ArrayLike, *, heading: Literal["keep", "hips"], height: float
 ) -> FloatArray:
     """Take a gait's place, heading and size out of joints ``[T, 16, 3]``.
 
@@ -184,7 +187,7 @@ def normalise(
         heading: ``hips`` turns the whole gait about the upward axis by one angle, such that on
             average over the frames the left hip lies towards +x of the right one (the body faces
             +z): the camera's side no longer matters. ``keep`` leaves it as it is.
-        height: the `body_height` that the gait is scaled to, by one factor; None leaves its size.
+        height: the `body_height` that the gait is scaled to, by one factor; 0 leaves its size.
 
     Raises:
         ValueError: the shape is another, or the body has no height to scale.
@@ -195,7 +198,7 @@ def normalise(
     points = points - points[:, [joint_index("root")]]
     if heading == "hips":
         points = points @ _turn_to_front(points)
-    if height is not None:
+    if height > 0:
         measured = body_height(points)
         if measured <= 0:
             raise ValueError("all joints of the gait lie on one point, so it has no size to scale")
@@ -212,8 +215,7 @@ def _turn_to_front(points: FloatArray) -> FloatArray:
     return np.array([[cosine, 0.0, -sine], [0.0, 1.0, 0.0], [sine, 0.0, cosine]])
 
 
-@dataclass(frozen=True)
-class GaitPreprocessing:
+class GaitPreprocessing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings between a person's poses and BPM-GCN's inputs: a card's preprocessing table.
 
     Attributes:
@@ -225,12 +227,32 @@ class GaitPreprocessing:
         height: see `normalise`; 1.354 is what every gait of Emotion-Gait measures.
     """
 
-    frames: int = 48
-    frame_rate_hz: float = 15.0
-    max_gap_s: float = 0.25
-    min_visibility: float = 0.5
+    frames: Annotated[int, msgspec.Meta(ge=1)] = 48
+    frame_rate_hz: Annotated[float, msgspec.Meta(gt=0)] = 15.0
+    max_gap_s: Annotated[float, msgspec.Meta(ge=0)] = 0.25
+    min_visibility: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
     heading: Literal["keep", "hips"] = "hips"
-    height: float | None = 1.354
+    height: Annotated[float, msgspec.Meta(ge=0)] = 1.354
+
+    @classmethod
+    def from_card(cls, table: Mapping[str, Any]) -> GaitPreprocessing:
+        """The settings of a card's preprocessing table; what it leaves out has its default.
+
+        Raises:
+            BundleError: a key is unknown, or a value has the wrong type or range.
+        """
+        try:
+            return msgspec.convert(dict(table), cls)
+        except msgspec.ValidationError as error:
+            raise BundleError(
+                f"the card's [preprocessing] does not fit a gait model: {error}",
+                hint=f"it takes {', '.join(cls.__struct_fields__)}",
+            ) from error
+
+    def to_card(self) -> dict[str, Any]:
+        """All settings as a card's preprocessing table."""
+        table: dict[str, Any] = msgspec.to_builtins(self)
+        return table
 
     @property
     def window_ns(self) -> int:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jack_stream.errors import BundleError
 from jack_stream.features.gait_window import (
     GaitPreprocessing,
     body_height,
@@ -156,7 +157,7 @@ def test_normalising_takes_out_place_heading_and_size(
 
 def test_normalising_keeps_what_it_is_told_to_keep() -> None:
     joints = _upright() + 0.05 * np.random.default_rng(1).normal(size=(10, 16, 3))
-    kept = normalise(joints, heading="keep", height=None)
+    kept = normalise(joints, heading="keep", height=0)
     np.testing.assert_allclose(kept, joints - joints[:, :1])
 
 
@@ -173,6 +174,26 @@ def test_the_left_side_of_real_gaits_comes_out_at_positive_x_and_the_face_at_pos
     assert joints[joint_index("left_shoulder"), 0] > joints[joint_index("right_shoulder"), 0]
     assert joints[joint_index("head"), 2] > 0.1  # the gaits lean forward
     assert body_height(from_emotion_gait(frame)[None]) == pytest.approx(1.354, abs=1e-3)
+
+
+def test_settings_go_into_a_card_and_come_back() -> None:
+    ours = GaitPreprocessing(frame_rate_hz=12.5, heading="keep", height=0)
+    assert GaitPreprocessing.from_card(ours.to_card()) == ours
+    assert GaitPreprocessing.from_card({}) == GaitPreprocessing()
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"frame_rate": 30}, "unknown field `frame_rate`"),
+        ({"frame_rate_hz": 0}, r"> 0.*frame_rate_hz"),
+        ({"heading": "north"}, r"'north'.*heading"),
+        ({"frames": "48"}, r"`int`.*frames"),
+    ],
+)
+def test_a_card_that_does_not_fit_is_named(table: dict[str, object], message: str) -> None:
+    with pytest.raises(BundleError, match=message):
+        GaitPreprocessing.from_card(table)
 
 
 def test_preprocessing_makes_the_networks_inputs() -> None:
