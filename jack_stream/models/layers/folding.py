@@ -44,10 +44,19 @@ class Folded:
 
     def __init__(self, source: Convolution | Linear, norm: BatchNorm | None) -> None:
         self._source, self._norm = source, norm
-        _, bias = fold(source, norm)
+        weights, bias = fold(source, norm)
         self.bias = jt.array(bias).stop_grad()
+        self._shape = weights.shape
+        self._specs: dict[tuple[Geometry, bool, int], str] = {}
         self._layouts: OrderedDict[str, Var] = OrderedDict()
         self._packed: OrderedDict[tuple[str, tuple[int, ...]], Var] = OrderedDict()
+
+    def spec(self, geometry: Geometry, *, relu: bool, residual: int) -> str:
+        """This convolution in the form that the operators read (src/onednn_common.h)."""
+        key = (geometry, relu, residual)
+        if key not in self._specs:
+            self._specs[key] = _spec(geometry, self._shape, relu=relu, residual=residual)
+        return self._specs[key]
 
     def packed(self, spec: str, input_shape: tuple[int, ...]) -> Var:
         """The weights for a channels-last input of this shape [N, spatial..., C]."""
@@ -102,12 +111,9 @@ def forget(source: Any) -> None:
     source.__dict__.pop("_folded", None)
 
 
-def spec_of(
-    geometry: Geometry, weight_shape: tuple[int, ...], *, relu: bool, residual: int, bf16: bool
-) -> str:
-    """A convolution in the form that the operators read (src/onednn_common.h)."""
-    outputs, inputs, *kernel = weight_shape
+def _spec(geometry: Geometry, shape: tuple[int, ...], *, relu: bool, residual: int) -> str:
+    outputs, inputs, *kernel = shape if len(shape) > 2 else (*shape, 1)
     before, after = zip(*geometry.margins, strict=True)
-    head = (len(kernel), geometry.groups, int(relu), residual, int(bf16), outputs, inputs)
+    head = (len(kernel), geometry.groups, int(relu), residual, 0, outputs, inputs)
     axes = (*kernel, *geometry.stride, *geometry.dilation, *before, *after)
     return ",".join(str(number) for number in (*head, *axes))

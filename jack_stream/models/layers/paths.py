@@ -13,16 +13,14 @@ otherwise.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, Protocol
 
 from jack_stream.models.layers.arrays import relu as plain_relu
 from jack_stream.models.layers.convolution import Convolution, Geometry, convolve
-from jack_stream.models.layers.folding import folded, forget, spec_of
+from jack_stream.models.layers.folding import folded, forget
 from jack_stream.models.layers.linear import Linear
 from jack_stream.models.layers.normalization import BatchNorm
 from jack_stream.models.layers.pooling import Margins, Padding, Sizes, margins_of, max_pool, sizes
@@ -146,18 +144,16 @@ class FusedPath:
         reuse_residual: bool = True,
     ) -> Var:
         geometry = replace(layer.geometry, margins=margins) if margins else layer.geometry
-        shape = tuple(layer.weight.shape)
-        mode = _OVERWRITTEN if reuse_residual else _READ
-        spec = _spec(geometry, shape, relu=relu, residual=0 if residual is None else mode)
         ready = folded(layer, norm)
+        mode = _OVERWRITTEN if reuse_residual else _READ
+        spec = ready.spec(geometry, relu=relu, residual=0 if residual is None else mode)
         inputs = [x, ready.packed(spec, tuple(x.shape)), ready.bias]
         return operators().fused_conv(*inputs, *([] if residual is None else [residual]), spec)
 
     def linear(self, x: Var, layer: Linear, *, relu: bool = False) -> Var:
-        rows = math.prod(x.shape[:-1])
-        spec = _spec(_POINTWISE, (layer.out_features, layer.in_features, 1), relu=relu, residual=0)
         ready = folded(layer, None)
-        flat = x.reshape(1, rows, x.shape[-1])
+        spec = ready.spec(_POINTWISE, relu=relu, residual=0)
+        flat = x.reshape(1, -1, x.shape[-1])
         y = operators().fused_conv(flat, ready.packed(spec, tuple(flat.shape)), ready.bias, spec)
         return y.reshape(*x.shape[:-1], layer.out_features)
 
@@ -179,11 +175,6 @@ _READ, _OVERWRITTEN = 1, 2
 _POINTWISE = Geometry((1,), ((0, 0),), (1,))
 _PLAIN, _FUSED = PlainPath(), FusedPath()
 _forced_plain = 0
-
-
-@lru_cache(maxsize=4096)
-def _spec(geometry: Geometry, shape: tuple[int, ...], *, relu: bool, residual: int) -> str:
-    return spec_of(geometry, shape, relu=relu, residual=residual, bf16=False)
 
 
 def path_for(module: Any) -> ExecutionPath:
