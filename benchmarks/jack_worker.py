@@ -3,16 +3,17 @@
     jack_worker.py NETWORK THREADS
 
 It prints one JSON line when its first result is there, and one for every number of repetitions that
-it reads: seconds per full window and per hop, from NumPy arrays to NumPy arrays.
+it reads: seconds per full window and per hop, from NumPy arrays to NumPy arrays, and its memory.
+NETWORK ``peak`` multiplies matrices instead: what the machine can do at most.
 """
 
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,43 @@ def hop_of(name: str, model: Any, inputs: dict[str, Any]) -> Callable[[], Any] |
     return hop
 
 
+def with_weights(method: str) -> Any:
+    """A model that takes its weights as it would from a bundle."""
+    model = models.create(method)
+    shapes = {name: value.shape for name, value in model.module.state_dict().items()}
+    model.set_weights(
+        {
+            name: uniform(*shape, scale=0.1) - np.float32(0.05)
+            if len(shape) > 1
+            else np.ones(shape)
+            for name, shape in shapes.items()
+        }
+    )
+    return model
+
+
+def matrices() -> Callable[[], Any]:
+    jt = runtime.jittor()
+    from jack_stream.models.layers import matmul  # noqa: PLC0415 - imports Jittor
+
+    a = jt.array(uniform(1, 2048, 2048))
+
+    def run() -> Any:
+        with jt.no_grad():
+            matmul(a, a).sync()
+
+    return run
+
+
+def memory_mib() -> dict[str, float]:
+    """Resident now and at most."""
+    status = Path("/proc/self/status").read_text()
+    return {
+        key: int(status.split(f"{field}:")[1].split()[0]) / 1024
+        for key, field in (("mib", "VmRSS"), ("peak_mib", "VmHWM"))
+    }
+
+
 def timed(run: Callable[[], Any], count: int) -> list[float]:
     seconds = []
     for _ in range(count):
@@ -83,22 +121,30 @@ def timed(run: Callable[[], Any], count: int) -> list[float]:
     return seconds
 
 
+def runs_of(name: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """A full window and a hop; the same where a hop is a window."""
+    if name == "peak":
+        return matrices(), matrices()
+    method, make_inputs = NETWORKS[name]
+    model, inputs = with_weights(method), make_inputs()
+    window = lambda: model.infer(inputs)  # noqa: E731
+    return window, hop_of(name, model, inputs) or window
+
+
 def main() -> None:
     name, threads = sys.argv[1], int(sys.argv[2])
-    method, make_inputs = NETWORKS[name]
     runtime.prepare(threads=threads, device="cpu")
-    model, inputs = models.untrained(method), make_inputs()
-    model.infer(inputs)
+    window, hop = runs_of(name)
+    window()
     print(json.dumps({"ready": True}), flush=True)
-    hop = hop_of(name, model, inputs)
-    model.infer(inputs)
+    for run in (window, hop):
+        timed(run, 2)
     for line in sys.stdin:
         count = int(line)
-        answer: dict[str, Any] = {"window": timed(lambda: model.infer(inputs), count)}
-        if hop is not None:
+        answer: dict[str, Any] = {"window": timed(window, count)}
+        if hop is not window:
             answer["hop"] = timed(hop, count)
-        answer["mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps(answer), flush=True)
+        print(json.dumps({**answer, **memory_mib()}), flush=True)
 
 
 if __name__ == "__main__":

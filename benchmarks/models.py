@@ -19,8 +19,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 HERE = Path(__file__).resolve().parent
 NETWORKS = ("resnet3d-101", "i3d", "bpm-gcn", "bpm-gcn-16", "tsl-net", "vaanet", "cten")
 RUNTIMES = ("eager", "script", "compile", "onnx")
@@ -68,15 +66,12 @@ def start_ours(name: str, threads: int, **environment: str) -> tuple[Worker, flo
     return worker, time.perf_counter() - worker.started
 
 
-def peak_gflops() -> float:
-    """The best of many float32 matrix products: what this machine can do at most."""
-    a = np.random.default_rng(0).random((1536, 1536), dtype=np.float32)
-    best = 0.0
-    for _ in range(40):
-        start = time.perf_counter()
-        a @ a
-        best = max(best, 2 * 1536**3 / (time.perf_counter() - start) / 1e9)
-    return best
+def peak_gflops(threads: int) -> float:
+    """The best of many float32 matrix products of oneDNN: what this machine can do at most."""
+    worker, _ = start_ours("peak", threads)
+    best = min(worker.ask(60)["window"])
+    worker.end()
+    return 2 * 2048**3 / best / 1e9
 
 
 def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -95,7 +90,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         answer = ours.ask(arguments.repeat)
         turns["ours"].append(answer["window"])
         turns["hop"].append(answer.get("hop", []))
-        row["mib"] = answer["mib"]
+        row["mib"], row["peak_mib"] = answer["mib"], answer["peak_mib"]
         for runtime, worker in others.items():
             answer = worker.ask(arguments.repeat)
             turns[runtime].append(answer["window"])
@@ -122,6 +117,15 @@ def summary(turns: dict[str, list[list[float]]]) -> dict[str, Any]:
     return found
 
 
+def soak(name: str, threads: int, count: int) -> dict[str, float]:
+    """Resident memory after a hundred inferences and after many more."""
+    worker, _ = start_ours(name, threads)
+    before = worker.ask(100)["mib"]
+    after = worker.ask(count)["mib"]
+    worker.end()
+    return {"soak": count, "soak_mib_before": before, "soak_mib_after": after}
+
+
 def cold_seconds(name: str, threads: int) -> float:
     """Seconds to the first result where the network's kernels, but not Jittor's core, are new."""
     with tempfile.TemporaryDirectory() as cache:
@@ -145,8 +149,9 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--cold", action="store_true", help="also compile into an empty cache")
+    parser.add_argument("--soak", type=int, default=0, help="inferences to watch the memory over")
     arguments = parser.parse_args()
-    peak = peak_gflops()
+    peak = peak_gflops(arguments.threads)
     print(json.dumps({"peak_gflops": peak, "threads": arguments.threads}), flush=True)
     for name in arguments.networks:
         row = measure(name, arguments)
@@ -155,6 +160,8 @@ def main() -> None:
             row["of_peak"] = row["gflops"] / peak
         if arguments.cold:
             row["cold_s"] = cold_seconds(name, arguments.threads)
+        if arguments.soak:
+            row |= soak(name, arguments.threads, arguments.soak)
         rounded = {k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}
         print(json.dumps({"network": name, **rounded}), flush=True)
 

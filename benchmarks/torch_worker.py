@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import io
 import json
-import resource
 import sys
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -70,8 +70,9 @@ def main() -> None:
                 start = time.perf_counter()
                 run()
                 seconds.append(time.perf_counter() - start)
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            print(json.dumps({"window": seconds, "mib": peak}), flush=True)
+            status = Path("/proc/self/status").read_text()
+            resident = int(status.split("VmRSS:")[1].split()[0]) / 1024
+            print(json.dumps({"window": seconds, "mib": resident}), flush=True)
 
 
 if __name__ == "__main__":

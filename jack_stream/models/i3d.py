@@ -112,6 +112,7 @@ class I3D(Module):
     """
 
     channels: ClassVar[int] = 1024
+    precision = "float32"
     input_spec: ClassVar[dict[str, tuple[int | str, ...]]] = {"clip": ("B", 3, "T", "H", "W")}
 
     def __init__(self, num_classes: int = 400) -> None:

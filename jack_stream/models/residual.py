@@ -119,6 +119,8 @@ class Trunk(Module):
             ``4`` to ``7``), as networks do that cut a residual network open.
     """
 
+    precision = "float32"
+
     def __init__(self, stem: Any, norm: Any, body: Sequence[Any], *, numbered: bool) -> None:
         self.is_train = True
         self._parts = (stem, norm, *body)

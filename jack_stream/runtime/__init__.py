@@ -10,7 +10,7 @@ Nothing else in this package imports Jittor. Importing this module does not eith
 from __future__ import annotations
 
 from jack_stream.runtime.cache import cache_folder
-from jack_stream.runtime.checks import Finding, find_onednn, report
+from jack_stream.runtime.checks import Finding, find_onednn, has_bfloat16, report
 from jack_stream.runtime.importing import (
     device,
     jittor,
@@ -25,6 +25,7 @@ __all__ = [
     "cache_folder",
     "device",
     "find_onednn",
+    "has_bfloat16",
     "jittor",
     "onednn_folder",
     "prepare",

@@ -18,7 +18,16 @@ from pathlib import Path
 from jack_stream.errors import MissingDependencyError
 from jack_stream.runtime.cache import cache_folder
 
-__all__ = ["Finding", "OneDNN", "cuda", "find_compiler", "find_headers", "find_onednn", "report"]
+__all__ = [
+    "Finding",
+    "OneDNN",
+    "cuda",
+    "find_compiler",
+    "find_headers",
+    "find_onednn",
+    "has_bfloat16",
+    "report",
+]
 
 # Jittor's core, its oneDNN operators and the kernels of all methods take about this much.
 _CACHE_BYTES = 600 * 2**20
@@ -230,13 +239,22 @@ def _check_cache() -> Finding:
     return Finding("Compile cache", ok=True, found=f"{folder} ({state})")
 
 
+def _processor_flags() -> set[str]:
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.is_file():
+        return set()
+    flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)
+    return set(flags.group(1).split()) if flags else set()
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor calculates with bfloat16, and not only in place of it."""
+    return "avx512_bf16" in _processor_flags()
+
+
 def _check_processor() -> Finding:
-    cores = len(os.sched_getaffinity(0))
+    cores, words = len(os.sched_getaffinity(0)), _processor_flags()
     known = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_bf16": "bfloat16", "amx_tile": "AMX"}
-    words: set[str] = set()
-    if (cpuinfo := Path("/proc/cpuinfo")).is_file():
-        flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)
-        words = set(flags.group(1).split()) if flags else set()
     features = ", ".join(label for flag, label in known.items() if flag in words)
     slow = "" if "avx2" in words else "Without AVX2 the networks run several times slower."
     found = f"{cores} cores; {features or 'no vector extensions that are used'}"

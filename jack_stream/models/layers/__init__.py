@@ -11,7 +11,7 @@ from jack_stream.models.layers.convolution import Conv1d, Conv2d, Conv3d, convol
 from jack_stream.models.layers.graph import graph_attention
 from jack_stream.models.layers.linear import Linear, matmul
 from jack_stream.models.layers.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d, Dropout
-from jack_stream.models.layers.paths import ExecutionPath, path_for, plain_only
+from jack_stream.models.layers.paths import ExecutionPath, path_for, plain_only, set_precision
 from jack_stream.models.layers.pooling import avg_pool, max_pool, pad
 from jack_stream.models.layers.weights import get_weights, set_weights
 
@@ -39,6 +39,7 @@ __all__ = [
     "path_for",
     "plain_only",
     "relu",
+    "set_precision",
     "set_weights",
     "softmax",
     "topk",

@@ -47,15 +47,20 @@ class Folded:
         weights, bias = fold(source, norm)
         self.bias = jt.array(bias).stop_grad()
         self._shape = weights.shape
-        self._specs: dict[tuple[Geometry, bool, int], str] = {}
+        self._specs: dict[tuple[Geometry, bool, int, bool], str] = {}
         self._layouts: OrderedDict[str, Var] = OrderedDict()
         self._packed: OrderedDict[tuple[str, tuple[int, ...]], Var] = OrderedDict()
 
-    def spec(self, geometry: Geometry, *, relu: bool, residual: int) -> str:
+    def spec(self, geometry: Geometry, *, relu: bool, residual: int, bf16: bool = False) -> str:
         """This convolution in the form that the operators read (src/onednn_common.h)."""
-        key = (geometry, relu, residual)
+        key = (geometry, relu, residual, bf16)
         if key not in self._specs:
-            self._specs[key] = _spec(geometry, self._shape, relu=relu, residual=residual)
+            outputs, inputs, *kernel = (*self._shape, 1) if len(self._shape) == 2 else self._shape
+            before, after = zip(*geometry.margins, strict=True)
+            flags = (geometry.groups, int(relu), residual, int(bf16))
+            axes = (*kernel, *geometry.stride, *geometry.dilation, *before, *after)
+            numbers = (len(kernel), *flags, outputs, inputs, *axes)
+            self._specs[key] = ",".join(str(number) for number in numbers)
         return self._specs[key]
 
     def packed(self, spec: str, input_shape: tuple[int, ...]) -> Var:
@@ -109,11 +114,3 @@ def folded(source: Convolution | Linear, norm: BatchNorm | None) -> Folded:
 def forget(source: Any) -> None:
     """Drop what was folded: the layer's weights have changed or are about to."""
     source.__dict__.pop("_folded", None)
-
-
-def _spec(geometry: Geometry, shape: tuple[int, ...], *, relu: bool, residual: int) -> str:
-    outputs, inputs, *kernel = shape if len(shape) > 2 else (*shape, 1)
-    before, after = zip(*geometry.margins, strict=True)
-    head = (len(kernel), geometry.groups, int(relu), residual, 0, outputs, inputs)
-    axes = (*kernel, *geometry.stride, *geometry.dilation, *before, *after)
-    return ",".join(str(number) for number in (*head, *axes))

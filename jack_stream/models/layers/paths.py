@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
+from jack_stream.errors import UsageError
 from jack_stream.models.layers.arrays import relu as plain_relu
 from jack_stream.models.layers.convolution import Convolution, Geometry, convolve
 from jack_stream.models.layers.folding import folded, forget
@@ -25,9 +26,9 @@ from jack_stream.models.layers.linear import Linear
 from jack_stream.models.layers.normalization import BatchNorm
 from jack_stream.models.layers.pooling import Margins, Padding, Sizes, margins_of, max_pool, sizes
 from jack_stream.models.ops import operators, usable
-from jack_stream.runtime import jittor
+from jack_stream.runtime import has_bfloat16, jittor
 
-__all__ = ["ExecutionPath", "path_for", "plain_only"]
+__all__ = ["ExecutionPath", "path_for", "plain_only", "set_precision"]
 
 jt = jittor()
 Var = Any
@@ -123,6 +124,8 @@ class PlainPath:
 class FusedPath:
     """Channels-last oneDNN on the CPU, for inference."""
 
+    bf16: ClassVar[bool] = False
+
     def enter(self, x: Var) -> Var:
         return x.transpose(0, *range(2, x.ndim), 1)
 
@@ -146,7 +149,8 @@ class FusedPath:
         geometry = replace(layer.geometry, margins=margins) if margins else layer.geometry
         ready = folded(layer, norm)
         mode = _OVERWRITTEN if reuse_residual else _READ
-        spec = ready.spec(geometry, relu=relu, residual=0 if residual is None else mode)
+        kept = 0 if residual is None else mode
+        spec = ready.spec(geometry, relu=relu, residual=kept, bf16=self.bf16)
         inputs = [x, ready.packed(spec, tuple(x.shape)), ready.bias]
         return operators().fused_conv(*inputs, *([] if residual is None else [residual]), spec)
 
@@ -170,17 +174,54 @@ class FusedPath:
         return x.reshape(x.shape[0], -1, x.shape[-1]).mean(1)
 
 
+class ReducedPath(FusedPath):
+    """The fused way with maps and weights in bfloat16; sums are float32, as is what leaves it."""
+
+    bf16 = True
+
+    def enter(self, x: Var) -> Var:
+        return operators().round_cast(super().enter(x), "bfloat16")
+
+    def leave(self, x: Var) -> Var:
+        return super().leave(operators().round_cast(x, "float32"))
+
+    def mean(self, x: Var) -> Var:
+        return super().mean(operators().round_cast(x, "float32"))
+
+
 # What becomes of the residual (src/onednn_common.h): it is read, or its memory takes the result.
 _READ, _OVERWRITTEN = 1, 2
 _POINTWISE = Geometry((1,), ((0, 0),), (1,))
-_PLAIN, _FUSED = PlainPath(), FusedPath()
+_PLAIN, _FUSED, _REDUCED = PlainPath(), FusedPath(), ReducedPath()
 _forced_plain = 0
 
 
 def path_for(module: Any) -> ExecutionPath:
     """The fast way where nothing is trained and oneDNN is there, else the plain one."""
     fast = not module.is_train and jt.flags.no_grad and not _forced_plain and usable()
-    return _FUSED if fast else _PLAIN
+    if not fast:
+        return _PLAIN
+    return _REDUCED if getattr(module, "precision", "float32") == "bfloat16" else _FUSED
+
+
+def set_precision(module: Any, precision: Literal["float32", "bfloat16"]) -> None:
+    """Choose the arithmetic of a network's backbones on the fused way; all else stays float32.
+
+    What bfloat16 costs in accuracy stands in docs/performance.md.
+
+    Raises:
+        UsageError: the processor has no bfloat16, or the network has no backbone.
+    """
+    backbones = [part for part in module.modules() if hasattr(type(part), "precision")]
+    if not backbones:
+        raise UsageError(f"{type(module).__name__} has no part that can run in {precision}.")
+    if precision == "bfloat16" and not has_bfloat16():
+        raise UsageError(
+            "This processor has no bfloat16 instructions (avx512_bf16).",
+            hint="Use precision float32.",
+        )
+    for part in backbones:
+        part.precision = precision
 
 
 @contextmanager
