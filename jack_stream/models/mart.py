@@ -16,7 +16,7 @@ from jack_stream.models.layers import Linear, Module
 from jack_stream.models.snippet_transformers import AudioTransformer, VideoTransformer
 from jack_stream.runtime import jittor
 
-__all__ = ["MART", "BottleneckTransformer"]
+__all__ = ["MART", "BottleneckTransformer", "normalised_pixels"]
 
 jt = jittor()
 Var = Any
@@ -24,6 +24,11 @@ Var = Any
 _FRAMES, _SIZE = 16, 112
 _AUDIO_FRAMES, _BANDS = 100, 128
 _PIXEL_MEAN = 100.0 / 255.0
+
+
+def normalised_pixels(clips: Var) -> Var:
+    """Pixels 0..255 -> x / 255 - 100 / 255, in any shape."""
+    return clips / 255.0 - _PIXEL_MEAN
 
 
 class BottleneckTransformer(Module):
@@ -139,7 +144,7 @@ class MART(Module):
         Returns:
             Visual and sound feature of each snippet, [N, width] each.
         """
-        visual, audio, _ = self.vit.tokens(clips / 255.0 - _PIXEL_MEAN, spectrograms)
+        visual, audio, _ = self.vit.tokens(normalised_pixels(clips), spectrograms)
         return self._pooled(visual, audio)
 
     def head(self, visual: Var, audio: Var) -> dict[str, Var]:

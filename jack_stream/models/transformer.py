@@ -124,13 +124,20 @@ class Attention(Module):
 
 
 class Block(Module):
-    """x + Attention(LayerNorm(x)), then x + MLP(LayerNorm(x))."""
+    """x + Attention(LayerNorm(x)), then x + MLP(LayerNorm(x)).
 
-    def __init__(self, width: int, heads: int, *, split_bias: bool) -> None:
+    Args:
+        width: of the tokens.
+        heads: of the attention.
+        split_bias: as in ``Attention``.
+        eps: of the norms.
+    """
+
+    def __init__(self, width: int, heads: int, *, split_bias: bool, eps: float = 1e-6) -> None:
         self.is_train = True
-        self.norm1 = LayerNorm(width)
+        self.norm1 = LayerNorm(width, eps)
         self.attn = Attention(width, heads, split_bias=split_bias)
-        self.norm2 = LayerNorm(width)
+        self.norm2 = LayerNorm(width, eps)
         self.mlp = MLP(width, 4 * width)
 
     def execute(self, x: Var) -> tuple[Var, Var]:

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jack_stream.errors import ModelInputError, UsageError
+from jack_stream.models.bert import Bert
+from jack_stream.models.layers import set_weights
+from jack_stream.models.mart import BottleneckTransformer
+from jack_stream.models.mart_contrast import ComplementaryLearning, PredictiveContrast
+from jack_stream.models.mart_pretraining import MARTPretraining, highest_tokens, tubelet_targets
+from jack_stream.runtime import jittor
+from tests.models.golden import HEAD, WHOLE_NETWORK, Golden, assert_close, integers, uniform
+
+pytestmark = pytest.mark.jittor
+jt = jittor()
+
+
+@pytest.fixture(scope="module")
+def blocks(shared: Path) -> Any:
+    return np.load(shared / "golden" / "mart_blocks.npz")
+
+
+def test_predictive_contrast(shared: Path, blocks: Any) -> None:
+    contrast = PredictiveContrast(24, 24)
+    contrast.eval()
+    set_weights(contrast, Golden(shared, "mart_blocks.cpc", outputs="mart_blocks").weights())
+    x, y = (jt.array(uniform(f"mart/cpc_{n}", (2, 6, 24), -1, 1)) for n in "xy")
+    assert_close(contrast.predict(y).numpy(), blocks["cpc_pred"], HEAD)
+    assert_close(contrast(x, y).numpy().reshape(()), blocks["cpc"], HEAD)
+
+
+@pytest.mark.parametrize(("variant", "sign"), [("released", 1), ("paper", -1)])
+def test_complementary_learning(shared: Path, blocks: Any, variant: Any, sign: int) -> None:
+    tacl = ComplementaryLearning(768, 8, variant)
+    tacl.eval()
+    set_weights(tacl, Golden(shared, "mart_blocks.tacl", outputs="mart_blocks").weights())
+    visual, audio, words = (
+        jt.array(uniform(f"tacl/{name}", (4, length, 768), -1.7, 1.7))
+        for name, length in (("fv", 10), ("fa", 6), ("fl", 5))
+    )
+    out = tacl(visual, audio, words, segments=2)
+    assert_close(out.contrast.numpy().reshape(()), sign * blocks["tacl_loss"], HEAD)
+    assert_close(out.visual_attention.numpy(), blocks["tacl_Vatt"], HEAD)
+    assert_close(out.audio_attention.numpy(), blocks["tacl_Aatt"], HEAD)
+    assert_close(out.logits_visual.numpy(), blocks["tacl_v_c"], HEAD)
+    assert_close(out.logits_audio.numpy(), blocks["tacl_a_c"], HEAD)
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.25, 0.5])
+def test_which_tokens_are_masked(blocks: Any, ratio: float) -> None:
+    high, low = (highest_tokens(blocks["att"], ratio, lowest=low) for low in (False, True))
+    np.testing.assert_array_equal(high, blocks[f"attmask_high_{ratio}"])
+    np.testing.assert_array_equal(low, blocks[f"attmask_low_{ratio}"])
+
+
+def test_the_whole_pretraining_network(shared: Path) -> None:
+    golden = Golden(shared, "mart")
+    encoder = BottleneckTransformer(8, width=768, depth=12, heads=12, fusion_from=8, n_shared=32)
+    network = MARTPretraining(encoder, Bert())
+    network.eval()
+    unused = ["vit.*head*", "vit.?_s_fc.*"]
+    set_weights(network, golden.weights(), allow_unexpected=unused)
+    expected = golden.outputs
+    with jt.no_grad():
+        out = network(
+            jt.array(golden.input("visual")),
+            jt.array(golden.input("audio")),
+            jt.array(integers("mart/text_ids", (2, 11), 30000)),
+            expected["mask"],
+        )
+        words = network.lan_model.bert(jt.array(expected["text_ids"])).numpy()
+    assert_close(words[..., ::16], expected["fl_w"], WHOLE_NETWORK)
+    assert_close(out["attention"].numpy(), expected["attention"], WHOLE_NETWORK)
+    assert_close(out["words_logits_visual"].numpy(), expected["v_c"], WHOLE_NETWORK)
+    assert_close(out["words_logits_audio"].numpy(), expected["a_c"], WHOLE_NETWORK)
+    assert_close(out["contrast"].numpy().reshape(()), expected["loss_comp"], WHOLE_NETWORK)
+    assert_close(out["recovery"].numpy().reshape(()), expected["loss_recv"], WHOLE_NETWORK)
+    targets = tubelet_targets(golden.input("visual")[0])
+    assert_close(targets[:, ::28, ::32], expected["target_recon_slice"], HEAD)
+    # Both losses are sums of cross entropies here: no predicted polarity differs from the target's.
+    for prefix, loss in (("", "loss_cls"), ("words_", "loss_cls_c")):
+        total = sum(
+            cross_entropy(out[f"{prefix}logits_{stream}"].numpy()[0], 3)
+            for stream in ("audio", "visual")
+        )
+        assert_close(np.array([total]), expected[loss], WHOLE_NETWORK)
+
+
+def cross_entropy(logits: np.ndarray, label: int) -> float:
+    return float(np.log(np.exp(logits - logits[label]).sum()))
+
+
+def small() -> Any:
+    sizes = {"width": 64, "depth": 2, "heads": 4, "fusion_from": 1, "n_shared": 3}
+    encoder = BottleneckTransformer(8, **sizes)
+    bert = Bert(100, width=64, depth=1, heads=4, positions=8)
+    network = MARTPretraining(encoder, bert, width=64, decoder_width=64, decoder_depth=1)
+    network.eval()
+    return network
+
+
+def test_only_hidden_tokens_count_and_are_hidden() -> None:
+    network = small()
+    network.Vmask_token.assign(jt.ones((1, 1, 64)))
+    rng = np.random.default_rng(0)
+    patches = rng.normal(size=(1, 392, 64)).astype(np.float32)
+    mask = np.zeros((1, 392), bool)
+    mask[0, 5] = True
+    other = patches.copy()
+    other[0, 5] += 1
+    with jt.no_grad():
+        first, second = (network.decode(jt.array(p), mask).numpy() for p in (patches, other))
+        clips = jt.array(rng.uniform(0, 255, (1, 3, 16, 112, 112)).astype(np.float32))
+        targets = tubelet_targets(clips.numpy())
+        restored = jt.array(targets + np.where(mask[..., None], 0.5, 7.0).astype(np.float32))
+        loss = network.recovery(restored, clips, mask).numpy()
+        none = network.recovery(restored, clips, np.zeros_like(mask)).numpy()
+    np.testing.assert_allclose(second, first, atol=1e-5)
+    np.testing.assert_allclose(loss, 0.25, rtol=1e-4)
+    assert none == 0
+
+
+def test_batches_of_videos_are_refused() -> None:
+    with pytest.raises(ModelInputError, match="one video at a time"):
+        small()(jt.zeros((2, 1, 3, 16, 112, 112)), jt.zeros((2, 100, 128)), jt.zeros((2, 3)), None)
+
+
+def test_padded_words_change_nothing() -> None:
+    bert = Bert(100, width=64, depth=2, heads=4, positions=8)
+    bert.eval()
+    ids = np.array([[5, 6, 7, 0, 0]], np.int32)
+    present = jt.array((ids > 0).astype(np.float32))
+    with jt.no_grad():
+        padded = bert(jt.array(ids), present).numpy()[:, :3]
+        alone = bert(jt.array(ids[:, :3])).numpy()
+    assert_close(padded, alone, HEAD)
+
+
+def test_texts_that_are_too_long_are_refused() -> None:
+    with pytest.raises(UsageError, match="9 word pieces, at most 8"):
+        Bert(100, width=64, depth=1, heads=4, positions=8)(jt.zeros((1, 9)))
+    with pytest.raises(UsageError, match="multiple of heads"):
+        Bert(100, width=65, heads=4)
+
+
+def test_golden_mask_follows_from_the_golden_attention(shared: Path) -> None:
+    """The stored mask was drawn; the rule's part of it is the 30 % with the highest attention."""
+    outputs = Golden(shared, "mart").outputs
+    ratio = json.loads((shared / "golden" / "mart.state.json").read_text())["inputs"]["mask_ratio"]
+    highest = highest_tokens(outputs["attention"], ratio)
+    assert (outputs["mask"] <= highest).all()
+    revealed = (highest & ~outputs["mask"]).sum(1)
+    assert (revealed > 0).all()
+    assert (revealed <= 0.1 * ratio * 392 + 1).all()
