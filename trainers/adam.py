@@ -1,0 +1,48 @@
+"""Adam as PyTorch steps it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from jack_stream.runtime import jittor
+
+__all__ = ["Adam"]
+
+jt = jittor()
+Var = Any
+
+
+_JittorAdam: Any = jt.optim.Adam
+
+
+class Adam(_JittorAdam):
+    """Jittor's Adam with ``eps`` added where PyTorch adds it.
+
+    Jittor adds it to the root of the second moment before its bias is corrected, which in the
+    first step counts for 32 times as much: parameters with small gradients (those of attention
+    above all) would hardly move.
+
+    Args:
+        parameters: what is trained; a list, since it is gone through at every step.
+        lr: learning rate.
+        weight_decay: added to the gradient as a share of the parameter.
+        eps: keeps a step finite where there is no gradient.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Var],
+        lr: float,
+        *,
+        weight_decay: float = 0.0,
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__(list(parameters), lr, weight_decay=weight_decay)
+        self._eps = eps
+
+    def pre_step(self, loss: Var, retain_graph: bool = False) -> None:
+        """What ``step`` does first: the gradients, the count of steps, and so ``eps``."""
+        super().pre_step(loss, retain_graph)
+        self.eps = self._eps * math.sqrt(1.0 - self.betas[1] ** self.n_step)
