@@ -298,9 +298,8 @@ def _random_weight(
     of the video backbone, whose batch norms know nothing yet. What begins all alike (norms, gates,
     learned adjacencies) is left so.
     """
-    if initial.size == 1:
-        return np.rint(initial)
-    if np.ptp(initial) == 0:
+    alike = np.ptp(initial) == 0 if initial.size > 1 else initial.item() in (0.0, 1.0)
+    if alike:
         return initial
     bound = np.sqrt(3.0 / initial[0].size) if initial.ndim > 1 else initial.size**-0.5
     rng = np.random.default_rng([seed, *name.encode()])
