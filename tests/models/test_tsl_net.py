@@ -13,6 +13,7 @@ from jack_stream.models.layers import plain_only
 from jack_stream.models.tsl_net import position_rows
 from jack_stream.models.tsl_stream import TSLStream
 from jack_stream.runtime import jittor
+from tests.models import numpy_networks
 from tests.models.golden import (
     HEAD,
     WHOLE_NETWORK,
@@ -100,6 +101,18 @@ def test_a_chunk_border_is_where_the_released_code_has_it(model: Any, shared: Pa
     outputs = model.infer({"rgb": rgb, "mel": mel.reshape(1, t, 32, 60)})
     for name in ("vid_score", "cas_sigmoid_fuse"):
         assert_close(outputs[name], expected[name], WHOLE_NETWORK, name)
+
+
+def test_other_weights_agree_with_a_plain_statement(golden: Golden, random_model: Any) -> None:
+    """The statement itself is held to the released network's outputs first."""
+    rgb, mel = golden.input("rgb")[0], golden.input("mel")[0]
+    stated = numpy_networks.tsl_net(rgb, mel, golden.weights())
+    assert_close(stated["cas_sigmoid_fuse"], golden.outputs["cas_sigmoid_fuse"], WHOLE_NETWORK)
+    rgb, mel = uniform("other/rgb", (17, 1024)), uniform("other/mel", (17, 32, 60), -0.5, 1.2)
+    expected = numpy_networks.tsl_net(rgb, mel, random_model.weights())
+    outputs = random_model.infer({"rgb": rgb[None], "mel": mel[None]})
+    for name, value in outputs.items():
+        assert_close(value, expected[name], WHOLE_NETWORK, name)
 
 
 def test_negative_scales_of_a_normalisation_do_not_change_places_with_pooling(
