@@ -9,6 +9,7 @@ NETWORK ``peak`` multiplies matrices instead: what the machine can do at most.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import time
@@ -53,6 +54,8 @@ def gait(people: int) -> dict[str, Any]:
 
 def hop_of(name: str, model: Any, inputs: dict[str, Any]) -> Callable[[], Any] | None:
     """One new snippet and one new piece of sound, the rest from the cache, and the head."""
+    if name == "tsl-net":
+        return next_segment(model.module)
     if name not in {"vaanet", "cten"}:
         return None
     jt, module = runtime.jittor(), model.module
@@ -71,6 +74,21 @@ def hop_of(name: str, model: Any, inputs: dict[str, Any]) -> Callable[[], Any] |
                     cached[part] = np.concatenate([cached[part][:, 1:], value.numpy()[None]], 1)
             outputs = module.head(**{part: jt.array(value) for part, value in cached.items()})
             return outputs["logits"].numpy()
+
+    return hop
+
+
+def next_segment(network: Any) -> Callable[[], Any]:
+    """TSL-Net's window of 60 segments, one further at each call."""
+    from jack_stream.models.tsl_stream import TSLStream  # noqa: PLC0415 - imports Jittor
+
+    stream, places = TSLStream(network), itertools.count()
+    rgb, mel = uniform(120, 1024), uniform(120, 32, 60)
+
+    def hop() -> Any:
+        first = next(places)
+        segments = np.arange(first, first + 60) % 120
+        return stream.infer(first, rgb[segments], mel[segments])
 
     return hop
 
