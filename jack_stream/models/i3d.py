@@ -144,5 +144,7 @@ class I3D(Module):
         features = avg_pool(self.last_map(clip), _LAST_POOL, 1)
         if tuple(features.shape[3:]) != (1, 1):
             return {"features": features}
-        logits = self.logits.conv3d(self.dropout(features))
+        path = path_for(self.logits)
+        kept = path.enter(self.dropout(features))
+        logits = path.leave(path.convolution(kept, self.logits.conv3d))
         return {"features": features, "logits": logits.squeeze(4).squeeze(3)}

@@ -210,6 +210,20 @@ def test_max_pooling_is_its_definition_on_both_paths(case: str) -> None:
     np.testing.assert_array_equal(plain.numpy(), expected)
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 5), (1, 17, 4, 6), (3, 1, 2, 5, 7), (2, 64, 2, 2, 2)])
+def test_maps_enter_and_leave_the_fused_path_as_they_are(shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    anything = Linear(1, 1)
+    anything.eval()
+    with jt.no_grad():
+        path = path_for(anything)
+        inside = path.enter(jt.array(x))
+        assert path.spatial(inside) == shape[2:]
+        np.testing.assert_array_equal(inside.numpy(), np.moveaxis(x, 1, -1))
+        np.testing.assert_array_equal(path.leave(inside).numpy(), x)
+        assert_close(path.mean(inside).numpy(), x.mean(tuple(range(2, x.ndim))), ROUNDING)
+
+
 @pytest.mark.parametrize("a_transposed", [False, True])
 @pytest.mark.parametrize("b_transposed", [False, True])
 def test_matmul_and_its_gradients(*, a_transposed: bool, b_transposed: bool) -> None:

@@ -127,10 +127,10 @@ class FusedPath:
     bf16: ClassVar[bool] = False
 
     def enter(self, x: Var) -> Var:
-        return x.transpose(0, *range(2, x.ndim), 1)
+        return operators().relayout(x, 1, "bfloat16" if self.bf16 else "float32")
 
     def leave(self, x: Var) -> Var:
-        return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
+        return operators().relayout(x, 0, "float32")
 
     def spatial(self, x: Var) -> tuple[int, ...]:
         return tuple(x.shape[1:-1])
@@ -179,14 +179,8 @@ class ReducedPath(FusedPath):
 
     bf16 = True
 
-    def enter(self, x: Var) -> Var:
-        return operators().round_cast(super().enter(x), "bfloat16")
-
-    def leave(self, x: Var) -> Var:
-        return super().leave(operators().round_cast(x, "float32"))
-
     def mean(self, x: Var) -> Var:
-        return super().mean(operators().round_cast(x, "float32"))
+        return self.leave(x).mean(list(range(2, x.ndim)))
 
 
 # What becomes of the residual (src/onednn_common.h): it is read, or its memory takes the result.
