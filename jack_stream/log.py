@@ -1,0 +1,42 @@
+"""Logs on standard error: text for people, JSON lines for machines."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+__all__ = ["LogFormat", "set_up"]
+
+LogFormat = Literal["text", "json"]
+
+
+def set_up(log_format: LogFormat = "text", *, verbose: bool = False) -> None:
+    """Send this process's log lines to standard error.
+
+    Args:
+        log_format: ``text`` for a terminal, ``json`` for one object per line.
+        verbose: whether debug lines are shown too.
+    """
+    renderer: structlog.typing.Processor
+    if log_format == "json":
+        renderer = structlog.processors.JSONRenderer()
+    else:
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.DEBUG if verbose else logging.INFO
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -1,0 +1,1 @@
+"""What crosses ZeroMQ: messages, their encoding, and the sockets that carry them."""

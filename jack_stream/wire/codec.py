@@ -1,0 +1,278 @@
+"""Messages to ZeroMQ parts and back, without copying the arrays.
+
+A message is a topic, a msgpack header and its arrays as raw little-endian buffers, in this order.
+Unknown header fields are ignored and new ones have defaults, so that version 1 can grow; a change
+that old receivers would misread gets a new version (docs/wire-protocol.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from jack_stream.errors import WireError
+from jack_stream.wire.messages import (
+    POSE_LANDMARKS,
+    Audio,
+    End,
+    Frame,
+    Health,
+    Kind,
+    Message,
+    Poses,
+    Stamp,
+    State,
+)
+
+__all__ = ["MAX_PARTS_BYTES", "SCHEMA_VERSION", "Part", "decode", "encode", "kind_of", "topic_of"]
+
+SCHEMA_VERSION = 1
+MAX_PARTS_BYTES = 64 * 1024 * 1024
+"""A message may not be larger: a 4K RGB frame has 25 MB."""
+_MAX_HEADER_BYTES = 64 * 1024
+_MAX_PERSONS = 64
+_STREAM_NAME = re.compile(r"[A-Za-z0-9_-]{0,64}\Z")
+_PROCESS_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}\Z")
+
+Part: TypeAlias = bytes | bytearray | memoryview
+_Counted: TypeAlias = dict[str, int]
+
+
+class _Header(msgspec.Struct, kw_only=True, tag_field="type"):
+    """What all headers share. Field names are the wire's; see :class:`Stamp`."""
+
+    v: int
+    stream: str
+    seq: int
+    captured_at_ns: int
+    session: str
+    origin_ns: int = 0
+
+
+class _FrameHeader(_Header, kw_only=True, tag="frame"):
+    shape: tuple[int, int, int]
+    dtype: str
+    source_size: tuple[int, int]
+    discontinuity: bool = False
+
+
+class _AudioHeader(_Header, kw_only=True, tag="audio"):
+    shape: tuple[int]
+    dtype: str
+    sample_rate: int
+    discontinuity: bool = False
+
+
+class _PoseHeader(_Header, kw_only=True, tag="pose"):
+    shape: tuple[int, int, int]
+    dtype: str
+    ids: list[int]
+    scores: list[float]
+    frame_size: tuple[int, int]
+
+
+class _EndHeader(_Header, kw_only=True, tag="end"):
+    reason: str
+
+
+class _HealthHeader(_Header, kw_only=True, tag="health"):
+    process: str
+    state: State
+    counters: _Counted = {}
+    gauges: dict[str, float] = {}
+    detail: str = ""
+
+
+_AnyHeader: TypeAlias = _FrameHeader | _AudioHeader | _PoseHeader | _EndHeader | _HealthHeader
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[_AnyHeader] = msgspec.msgpack.Decoder(_AnyHeader)
+_KINDS: dict[type, Kind] = {
+    Frame: "frame",
+    Audio: "audio",
+    Poses: "pose",
+    End: "end",
+    Health: "health",
+}
+
+
+def kind_of(message: Message) -> Kind:
+    """The kind of a message, which is also the first word of its topic."""
+    return _KINDS[type(message)]
+
+
+def topic_of(message: Message) -> bytes:
+    """The topic that a message is published under: its kind, a dot, its stream or process."""
+    name = message.process if isinstance(message, Health) else message.stamp.stream
+    return f"{kind_of(message)}.{name}".encode()
+
+
+def encode(message: Message) -> list[Part]:
+    """Turn a message into the parts of a ZeroMQ multipart message.
+
+    The arrays are handed on as they lie in memory when they are contiguous: do not write to them
+    after sending.
+    """
+    stamp = message.stamp
+    base: dict[str, Any] = {
+        "v": SCHEMA_VERSION,
+        "stream": stamp.stream,
+        "seq": stamp.seq,
+        "captured_at_ns": stamp.captured_at_ns,
+        "session": stamp.session,
+        "origin_ns": stamp.origin_ns,
+    }
+    header: _AnyHeader
+    arrays: tuple[NDArray[Any], ...] = ()
+    match message:
+        case Frame():
+            header = _FrameHeader(
+                **base,
+                shape=_triple(message.image),
+                dtype="uint8",
+                source_size=message.source_size,
+                discontinuity=message.discontinuity,
+            )
+            arrays = (message.image,)
+        case Audio():
+            header = _AudioHeader(
+                **base,
+                shape=(len(message.samples),),
+                dtype="float32",
+                sample_rate=message.sample_rate,
+                discontinuity=message.discontinuity,
+            )
+            arrays = (message.samples,)
+        case Poses():
+            header = _PoseHeader(
+                **base,
+                shape=_triple(message.keypoints),
+                dtype="float32",
+                ids=list(message.ids),
+                scores=list(message.scores),
+                frame_size=message.frame_size,
+            )
+            arrays = (message.keypoints, message.world)
+        case End():
+            header = _EndHeader(**base, reason=message.reason)
+        case Health():
+            header = _HealthHeader(
+                **base,
+                process=message.process,
+                state=message.state,
+                counters=message.counters,
+                gauges=message.gauges,
+                detail=message.detail,
+            )
+    buffers: list[Part] = [np.ascontiguousarray(a).data.cast("B") for a in arrays if a.size]
+    if len(buffers) < len(arrays):
+        buffers = [b"" for _ in arrays]
+    return [topic_of(message), _encoder.encode(header), *buffers]
+
+
+def decode(parts: Sequence[Part]) -> Message:
+    """Turn received parts into a message whose arrays are read-only views of them.
+
+    Raises:
+        WireError: if anything about the message is not as docs/wire-protocol.md says.
+    """
+    if len(parts) < 2:
+        raise WireError(f"a message has at least 2 parts, this one has {len(parts)}")
+    if len(parts[1]) > _MAX_HEADER_BYTES:
+        raise WireError(f"the header has {len(parts[1])} bytes, more than {_MAX_HEADER_BYTES}")
+    if sum(len(part) for part in parts) > MAX_PARTS_BYTES:
+        raise WireError(f"the message has more than {MAX_PARTS_BYTES} bytes")
+    try:
+        header = _decoder.decode(parts[1])
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise WireError(f"the header is not a known msgpack header: {error}") from error
+    if header.v != SCHEMA_VERSION:
+        raise WireError(f"schema version {header.v} is unknown; this is version {SCHEMA_VERSION}")
+    if not _STREAM_NAME.match(header.stream) or header.seq < 0:
+        raise WireError(f"bad stream name {header.stream[:80]!r} or sequence number {header.seq}")
+    message = _build(header, parts[2:])
+    if bytes(parts[0]) != topic_of(message):
+        raise WireError(f"the topic {bytes(parts[0])[:80]!r} does not match the header")
+    return message
+
+
+def _build(header: _AnyHeader, buffers: Sequence[Part]) -> Message:
+    stamp = Stamp(
+        header.stream, header.seq, header.captured_at_ns, header.session, header.origin_ns
+    )
+    match header:
+        case _FrameHeader():
+            return _frame(stamp, header, buffers)
+        case _AudioHeader():
+            return _audio(stamp, header, buffers)
+        case _PoseHeader():
+            return _poses(stamp, header, buffers)
+        case _EndHeader():
+            _arrays(buffers, 0, "", np.dtype("u1"), ())
+            return End(stamp, header.reason)
+        case _HealthHeader():
+            if not _PROCESS_NAME.match(header.process):
+                raise WireError(f"bad process name {header.process[:80]!r}")
+            _arrays(buffers, 0, "", np.dtype("u1"), ())
+            return Health(
+                stamp,
+                header.process,
+                header.state,
+                header.counters,
+                header.gauges,
+                header.detail,
+            )
+
+
+def _frame(stamp: Stamp, header: _FrameHeader, buffers: Sequence[Part]) -> Frame:
+    if header.shape[2] != 3:
+        raise WireError(f"a frame has 3 channels, this one has shape {header.shape}")
+    (image,) = _arrays(buffers, 1, header.dtype, np.dtype("u1"), header.shape)
+    return Frame(stamp, image, header.source_size, header.discontinuity)
+
+
+def _audio(stamp: Stamp, header: _AudioHeader, buffers: Sequence[Part]) -> Audio:
+    if header.sample_rate <= 0:
+        raise WireError(f"sample rate {header.sample_rate} is not positive")
+    (samples,) = _arrays(buffers, 1, header.dtype, np.dtype("<f4"), header.shape)
+    return Audio(stamp, samples, header.sample_rate, header.discontinuity)
+
+
+def _poses(stamp: Stamp, header: _PoseHeader, buffers: Sequence[Part]) -> Poses:
+    persons = len(header.ids)
+    if persons > _MAX_PERSONS or len(header.scores) != persons:
+        raise WireError(f"{persons} person ids with {len(header.scores)} scores")
+    if header.shape != (persons, POSE_LANDMARKS, 4):
+        raise WireError(f"{persons} persons do not fit shape {header.shape}")
+    keypoints, world = _arrays(buffers, 2, header.dtype, np.dtype("<f4"), header.shape)
+    ids, scores = tuple(header.ids), tuple(header.scores)
+    return Poses(stamp, ids, scores, keypoints, world, header.frame_size)
+
+
+def _arrays(
+    buffers: Sequence[Part], count: int, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]
+) -> list[NDArray[Any]]:
+    if len(buffers) != count:
+        raise WireError(f"{count} buffers are expected, {len(buffers)} came")
+    if count and name != dtype.name:
+        raise WireError(f"dtype {name[:40]!r} where {dtype.name} is expected")
+    if any(not 0 <= side < 2**31 for side in shape):
+        raise WireError(f"shape {shape} is impossible")
+    size = dtype.itemsize
+    for side in shape:
+        size *= side
+    if any(len(buffer) != size for buffer in buffers):
+        raise WireError(f"shape {shape} needs {size} bytes, {[len(b) for b in buffers]} came")
+    arrays = [np.frombuffer(buffer, dtype).reshape(shape) for buffer in buffers]
+    for array in arrays:
+        array.flags.writeable = False
+    return arrays
+
+
+def _triple(array: NDArray[Any]) -> tuple[int, int, int]:
+    a, b, c = array.shape
+    return a, b, c

@@ -1,0 +1,212 @@
+"""The sending end: one bound socket, to which any number of receivers connect."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+import numpy as np
+import zmq
+from numpy.typing import NDArray
+
+from jack_stream.clock import TimeSource
+from jack_stream.wire.codec import MAX_PARTS_BYTES, Part, encode
+from jack_stream.wire.endpoint import check_endpoint, prepare_ipc
+from jack_stream.wire.messages import Audio, End, Frame, Kind, Message, Poses, Stamp
+from jack_stream.wire.policy import Policy
+
+__all__ = ["HELLO", "HIGH_WATER_MARK", "Publisher"]
+
+HELLO = b"hello."
+"""Receivers subscribe to this and their own name, last, so that a publisher knows who listens."""
+HIGH_WATER_MARK = 64
+"""Messages per receiver in either socket. Freshness is the receiver's work, not this number's."""
+_RETRY_S = 0.002
+
+
+class Publisher:
+    """Publishes one stream's messages, numbering them by kind.
+
+    All methods may be called from any thread.
+
+    Args:
+        endpoint: where to bind; ``ipc://`` or loopback ``tcp://``.
+        stream: the stream's name.
+        policy: whether a slow receiver loses messages or holds this sender up.
+        clock: the time line; only read by :meth:`end` without a time.
+        wait_for: how many receivers :meth:`wait_for_receivers` waits for.
+        context: the ZeroMQ context, by default the process's.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        stream: str,
+        *,
+        policy: Policy,
+        clock: TimeSource,
+        wait_for: int = 0,
+        context: zmq.Context[zmq.Socket[bytes]] | None = None,
+    ) -> None:
+        self.stream = stream
+        self.session = secrets.token_hex(4)
+        self.policy = policy
+        self.counters: dict[str, int] = {"sent": 0}
+        self._clock = clock
+        self._wait_for = wait_for
+        self._next_seq: dict[Kind, int] = {}
+        self._receivers: set[bytes] = set()
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        check_endpoint(endpoint)
+        prepare_ipc(endpoint)
+        self._socket = (context or zmq.Context.instance()).socket(zmq.XPUB)
+        self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        self._socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PARTS_BYTES)
+        if policy is Policy.LOSSLESS:
+            self._socket.setsockopt(zmq.XPUB_NODROP, 1)
+        self._socket.bind(endpoint)
+        self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+    def frame(
+        self,
+        image: NDArray[np.uint8],
+        captured_at_ns: int,
+        *,
+        source_size: tuple[int, int] | None = None,
+        discontinuity: bool = False,
+        origin_ns: int = 0,
+    ) -> bool:
+        """Publish a picture (uint8 ``[H, W, 3]`` RGB); False if closed meanwhile."""
+        size = source_size or (image.shape[1], image.shape[0])
+        return self._send_numbered(
+            "frame",
+            lambda seq: Frame(
+                self._stamp(seq, captured_at_ns, origin_ns), image, size, discontinuity
+            ),
+        )
+
+    def audio(
+        self,
+        samples: NDArray[np.float32],
+        sample_rate: int,
+        captured_at_ns: int,
+        *,
+        discontinuity: bool = False,
+        origin_ns: int = 0,
+    ) -> bool:
+        """Publish mono sound (float32 ``[n]``) that begins at ``captured_at_ns``."""
+        return self._send_numbered(
+            "audio",
+            lambda seq: Audio(
+                self._stamp(seq, captured_at_ns, origin_ns), samples, sample_rate, discontinuity
+            ),
+        )
+
+    def poses(
+        self,
+        ids: Sequence[int],
+        scores: Sequence[float],
+        keypoints: NDArray[np.float32],
+        world: NDArray[np.float32],
+        captured_at_ns: int,
+        *,
+        frame_size: tuple[int, int],
+        origin_ns: int = 0,
+    ) -> bool:
+        """Publish the people of one frame (arrays float32 ``[P, 33, 4]``, P may be 0)."""
+        return self._send_numbered(
+            "pose",
+            lambda seq: Poses(
+                self._stamp(seq, captured_at_ns, origin_ns),
+                tuple(ids),
+                tuple(scores),
+                keypoints,
+                world,
+                frame_size,
+            ),
+        )
+
+    def end(self, reason: str, captured_at_ns: int | None = None, *, origin_ns: int = 0) -> bool:
+        """Publish that nothing follows; the time is now unless given."""
+        at_ns = self._clock.now_ns() if captured_at_ns is None else captured_at_ns
+        return self._send_numbered(
+            "end", lambda seq: End(self._stamp(seq, at_ns, origin_ns), reason)
+        )
+
+    def send(self, message: Message) -> bool:
+        """Publish a message with the stamp that it has."""
+        return self.send_parts(encode(message))
+
+    def send_parts(self, parts: Sequence[Part]) -> bool:
+        """Publish an encoded message, unchanged.
+
+        Returns:
+            False if the publisher was closed before a slow receiver had room for it.
+        """
+        while not self._closed.is_set():
+            with self._lock:
+                if self._closed.is_set():
+                    break
+                self._hear()
+                try:
+                    self._socket.send_multipart(list(parts), flags=zmq.NOBLOCK, copy=False)
+                except zmq.Again:
+                    pass  # only lossless sockets say so: a receiver is full
+                else:
+                    self.counters["sent"] += 1
+                    return True
+            self._closed.wait(_RETRY_S)
+        return False
+
+    def wait_for_receivers(self, stop: threading.Event) -> bool:
+        """Wait until as many receivers as were asked for listen; False if stopped before."""
+        while not stop.is_set() and not self._closed.is_set():
+            with self._lock:
+                self._hear()
+                if len(self._receivers) >= self._wait_for:
+                    return True
+            stop.wait(_RETRY_S)
+        return False
+
+    def close(self) -> None:
+        """Send what is queued for up to a second and release the address."""
+        self._closed.set()
+        with self._lock:
+            self._socket.close(linger=1000)
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _stamp(self, seq: int, captured_at_ns: int, origin_ns: int) -> Stamp:
+        return Stamp(self.stream, seq, captured_at_ns, self.session, origin_ns)
+
+    def _send_numbered(self, kind: Kind, make: Callable[[int], Message]) -> bool:
+        with self._lock:
+            seq = self._next_seq.get(kind, 0)
+            self._next_seq[kind] = seq + 1
+        return self.send(make(seq))
+
+    def _hear(self) -> None:
+        """Read who has come and gone."""
+        while True:
+            try:
+                said = self._socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            if said[1:].startswith(HELLO):
+                if said[0]:
+                    self._receivers.add(said[1:])
+                else:
+                    self._receivers.discard(said[1:])

@@ -1,0 +1,148 @@
+"""Encoding and decoding, with messages that are well-formed, damaged and hostile."""
+
+import dataclasses
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jack_stream.errors import WireError
+from jack_stream.wire.codec import decode, encode, topic_of
+from jack_stream.wire.messages import Audio, End, Frame, Health, Message, Poses, Stamp
+
+_names = st.text("abcXYZ019_-", min_size=1, max_size=20)
+_i64 = st.integers(0, 2**62)
+_stamps = st.builds(Stamp, _names, _i64, _i64, _names, _i64)
+_sizes = st.tuples(st.integers(1, 4000), st.integers(1, 4000))
+
+
+@st.composite
+def _frames(draw: st.DrawFn) -> Frame:
+    h, w = draw(st.integers(0, 9)), draw(st.integers(0, 9))
+    image = np.frombuffer(draw(st.binary(min_size=h * w * 3, max_size=h * w * 3)), np.uint8)
+    return Frame(draw(_stamps), image.reshape(h, w, 3), draw(_sizes), draw(st.booleans()))
+
+
+@st.composite
+def _audio(draw: st.DrawFn) -> Audio:
+    samples = draw(st.lists(st.floats(-1, 1, width=32), max_size=30))
+    rate = draw(st.integers(1, 192000))
+    return Audio(draw(_stamps), np.array(samples, np.float32), rate, draw(st.booleans()))
+
+
+@st.composite
+def _poses(draw: st.DrawFn) -> Poses:
+    persons = draw(st.integers(0, 3))
+    ids = tuple(draw(st.integers(0, 2**40)) for _ in range(persons))
+    points = np.random.default_rng(persons).random((persons, 33, 4), np.float32)
+    return Poses(draw(_stamps), ids, (0.5,) * persons, points, -points, draw(_sizes))
+
+
+_health = st.builds(
+    Health,
+    _stamps,
+    st.text("abc.-_1", min_size=1, max_size=20),
+    st.sampled_from(["starting", "running", "degraded", "reconnecting", "stopped"]),
+    st.dictionaries(_names, _i64, max_size=4),
+    st.dictionaries(_names, st.floats(allow_nan=False), max_size=4),
+    st.text(max_size=40),
+)
+_messages = st.one_of(_frames(), _audio(), _poses(), st.builds(End, _stamps, st.text()), _health)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and bool((a == b).all())
+    return bool(a == b)
+
+
+@given(_messages)
+def test_what_was_encoded_is_decoded(message: Message) -> None:
+    decoded = decode(encode(message))
+    assert type(decoded) is type(message)
+    for field in dataclasses.fields(message):
+        assert _same(getattr(message, field.name), getattr(decoded, field.name)), field.name
+
+
+@given(_messages, st.data())
+def test_damaged_messages_raise_only_wire_errors(message: Message, data: st.DataObject) -> None:
+    parts = [bytes(part) for part in encode(message)]
+    where = data.draw(st.integers(0, len(parts) - 1))
+    change = data.draw(st.sampled_from(["cut", "flip", "drop", "double", "grow"]))
+    part = bytearray(parts[where])
+    if change == "cut":
+        parts[where] = bytes(part[: len(part) // 2])
+    elif change == "flip" and part:
+        part[data.draw(st.integers(0, len(part) - 1))] ^= data.draw(st.integers(1, 255))
+        parts[where] = bytes(part)
+    elif change == "drop":
+        del parts[where]
+    elif change == "double":
+        parts.insert(where, parts[where])
+    else:
+        parts[where] += b"\0"
+    try:
+        decoded = decode(parts)
+    except WireError:
+        return
+    assert topic_of(decoded) == parts[0]
+
+
+@given(st.lists(st.binary(max_size=200), max_size=5))
+def test_noise_raises_only_wire_errors(parts: list[bytes]) -> None:
+    with pytest.raises(WireError):
+        decode(parts)
+
+
+def _header(**changes: Any) -> bytes:
+    fields = {
+        "type": "frame",
+        "v": 1,
+        "stream": "door",
+        "seq": 0,
+        "captured_at_ns": 1,
+        "session": "s",
+        "shape": [1, 2, 3],
+        "dtype": "uint8",
+        "source_size": [2, 1],
+    }
+    return msgspec.msgpack.encode(fields | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"v": 2}, "schema version 2"),
+        ({"shape": [1, 2, 4]}, "3 channels"),
+        ({"shape": [-1, -2, 3]}, "impossible"),
+        ({"shape": [2**40, 2**40, 3]}, "impossible"),
+        ({"shape": [1000, 1000, 3]}, "needs 3000000 bytes"),
+        ({"dtype": "object"}, "dtype 'object'"),
+        ({"stream": "../etc"}, "bad stream name"),
+        ({"stream": "door\n"}, "bad stream name"),
+        ({"seq": -1}, "sequence number -1"),
+        ({"type": "pickle"}, "not a known msgpack header"),
+        ({"stream": "window"}, "topic"),
+    ],
+)
+def test_what_is_wrong_is_named(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(WireError, match=says):
+        decode([b"frame.door", _header(**changes), b"123456"])
+
+
+def test_a_field_from_a_later_minor_version_is_ignored() -> None:
+    message = decode([b"frame.door", _header(lens="wide"), b"123456"])
+    assert isinstance(message, Frame)
+    assert message.image.tolist() == [[[49, 50, 51], [52, 53, 54]]]
+
+
+def test_arrays_are_views_that_nobody_can_write_to() -> None:
+    buffer = bytearray(b"123456")
+    message = decode([b"frame.door", _header(), buffer])
+    assert isinstance(message, Frame)
+    assert np.shares_memory(message.image, np.frombuffer(buffer, np.uint8))
+    with pytest.raises(ValueError, match="read-only"):
+        message.image[0] = 0
