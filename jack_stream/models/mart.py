@@ -16,13 +16,13 @@ from jack_stream.models.layers import Linear, Module
 from jack_stream.models.snippet_transformers import AudioTransformer, VideoTransformer
 from jack_stream.runtime import jittor
 
-__all__ = ["MART", "BottleneckTransformer", "normalised_pixels"]
+__all__ = ["AUDIO_FRAMES", "MART", "BottleneckTransformer", "normalised_pixels"]
 
 jt = jittor()
 Var = Any
 
 _FRAMES, _SIZE = 16, 112
-_AUDIO_FRAMES, _BANDS = 100, 128
+AUDIO_FRAMES, _BANDS = 100, 128
 _PIXEL_MEAN = 100.0 / 255.0
 
 
@@ -56,7 +56,7 @@ class BottleneckTransformer(Module):
         self.is_train = True
         self._fusion_from = fusion_from
         self.bottleneck = jt.init.gauss((1, n_shared, width), "float32", 0.0, 0.02)
-        self.ast_model = AudioTransformer(_AUDIO_FRAMES, _BANDS, width, depth, heads)
+        self.ast_model = AudioTransformer(AUDIO_FRAMES, _BANDS, width, depth, heads)
         self.vid_model = VideoTransformer(_FRAMES, _SIZE, width, depth, heads)
         self.a_fc = Linear(width, n_classes)
         self.v_fc = Linear(width, n_classes)
@@ -172,12 +172,12 @@ class MART(Module):
             ModelInputError: the sound is not 100 frames for each snippet.
         """
         b, s = visual.shape[:2]
-        if audio.shape[1] != _AUDIO_FRAMES * s:
+        if audio.shape[1] != AUDIO_FRAMES * s:
             raise ModelInputError(
-                f"mart: {s} snippets need {_AUDIO_FRAMES * s} frames of sound, not {audio.shape[1]}"
+                f"mart: {s} snippets need {AUDIO_FRAMES * s} frames of sound, not {audio.shape[1]}"
             )
         clips = visual.reshape(b * s, *visual.shape[2:])
-        spectrograms = audio.reshape(b * s, _AUDIO_FRAMES, _BANDS)
+        spectrograms = audio.reshape(b * s, AUDIO_FRAMES, _BANDS)
         features = self.encode_snippets(clips, spectrograms)
         return self.head(*(feature.reshape(b, s, -1) for feature in features))
 
