@@ -270,9 +270,9 @@ class BPMGCN(Module):
         self.fusion2 = Interaction(frames // 2, variant)
         self.fusion3 = Interaction(frames // 4, variant)
         width = _BLOCKS[-1][0]
-        self.fc1_classifier_p = _linear(width, n_classes, n_classes)
-        self.fc1_classifier_m = _linear(width, n_classes, n_classes)
-        self.fc2_aff = _linear(width, frames * _AFFECTIVE_PER_FRAME, n_classes)
+        self.fc1_classifier_p = _classifier(width, n_classes)
+        self.fc1_classifier_m = _classifier(width, n_classes)
+        self.fc2_aff = Linear(width, frames * _AFFECTIVE_PER_FRAME)
 
     def execute(self, posture: Var, movement: Var) -> dict[str, Var]:
         """Score gaits.
@@ -349,9 +349,9 @@ def _pointwise_list(in_channels: int, out_channels: int) -> Any:
     return jt.nn.ModuleList([_conv(in_channels, out_channels) for _ in range(_SUBSETS)])
 
 
-def _linear(in_features: int, out_features: int, n_classes: int) -> Linear:
-    """A head with the release's initial values: normal with variance 2 / classes."""
-    linear = Linear(in_features, out_features)
+def _classifier(in_features: int, n_classes: int) -> Linear:
+    """A linear layer with 2s-AGCN's initial values: normal with variance 2 / classes."""
+    linear = Linear(in_features, n_classes)
     std = math.sqrt(2 / n_classes)
     linear.weight.assign(jt.init.gauss(linear.weight.shape, "float32", 0.0, std))
     return linear
