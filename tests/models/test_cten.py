@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jack_stream.errors import UsageError
@@ -128,9 +128,7 @@ def pool(small: Model) -> dict[str, np.ndarray]:
     }
 
 
-@settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=5, deadline=None)
 @given(*[st.lists(st.integers(0, 5), min_size=4, max_size=4)] * 2)
 def test_cached_features_give_what_the_whole_window_gives(
     small: Model, pool: Mapping[str, np.ndarray], snippets: list[int], pieces: list[int]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jack_stream.models import Model, create
@@ -101,9 +101,7 @@ def pool(small: Model) -> dict[str, np.ndarray]:
     return {"visual": visual, "audio": audio, **{k: np.stack(v) for k, v in features.items()}}
 
 
-@settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=5, deadline=None)
 @given(
     st.lists(st.integers(0, 5), min_size=4, max_size=4),
     st.lists(st.integers(0, 19), min_size=16, max_size=16),
