@@ -1,0 +1,402 @@
+"""The configuration: what may stand in a TOML file, how it is read, and what its errors say."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+import tomli_w
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from jack_stream.errors import ConfigError
+from jack_stream.log import LogFormat
+from jack_stream.wire.endpoint import check_endpoint
+from jack_stream.wire.policy import Policy
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = [
+    "AnalyzerSettings",
+    "CameraSettings",
+    "Config",
+    "EventsSettings",
+    "MicrophoneSettings",
+    "PoseSettings",
+    "RecordingSettings",
+    "RuntimeSettings",
+    "SceneSettings",
+    "StreamSettings",
+    "dumps",
+    "load",
+    "loads",
+    "parse",
+]
+
+_ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def _endpoint(value: str) -> str:
+    try:
+        return check_endpoint(value)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+
+
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+StreamName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+Pace = Literal["realtime", "fast"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RuntimeSettings(_Section):
+    """What all processes share."""
+
+    directory: Path | None = Field(
+        default=None, description="Folder of the ipc sockets; the user's runtime folder if absent."
+    )
+    threads: int | None = Field(
+        default=None, ge=1, le=256, description="Threads of the models; all cores if absent."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="Where the models run; auto takes CUDA where it is usable."
+    )
+    policy: Policy = Field(
+        default=Policy.LIVE,
+        description="live: the newest data wins. lossless: nothing is dropped, sources wait.",
+    )
+    log_format: LogFormat = Field(default="text", description="Log lines as text or as JSON.")
+
+
+class EventsSettings(_Section):
+    """Where events and health are published."""
+
+    endpoint: Endpoint = Field(
+        default="tcp://127.0.0.1:5577", description="PUB socket of the emotion events."
+    )
+    health_endpoint: Endpoint = Field(
+        default="tcp://127.0.0.1:5578", description="PUB socket of all processes' health."
+    )
+
+
+class CameraSettings(_Section):
+    """A source of pictures: a device, a file, an address or a folder of images."""
+
+    source: str = Field(
+        min_length=1,
+        description="Index (0), device (/dev/video0), video file, folder of images, or URL.",
+    )
+    width: int = Field(default=640, ge=16, le=7680, description="Pictures are resized to this.")
+    height: int | None = Field(
+        default=None, ge=16, le=4320, description="Keeps the aspect ratio if absent."
+    )
+    fps: float | None = Field(
+        default=None, gt=0, le=1000, description="Asked of a device; the rate of image folders."
+    )
+    pace: Pace = Field(default="realtime", description="How fast files are played.")
+    loop: bool = Field(default=False, description="Whether a file starts again at its end.")
+    sound: bool = Field(default=True, description="Whether the source's sound is published too.")
+    sample_rate: int = Field(default=44100, ge=8000, le=192000, description="Of that sound, in Hz.")
+    block_ms: int = Field(default=20, ge=5, le=1000, description="Length of a block of sound.")
+    open_timeout_s: float = Field(default=10.0, gt=0, description="For network sources.")
+    read_timeout_s: float = Field(default=5.0, gt=0, description="Without data for so long: lost.")
+    reconnect_first_s: float = Field(default=0.5, gt=0, description="First wait after a loss.")
+    reconnect_max_s: float = Field(default=15.0, gt=0, description="Longest wait after a loss.")
+
+
+class MicrophoneSettings(_Section):
+    """A source of sound."""
+
+    device: str | None = Field(
+        default=None,
+        description="Part of a device's name, its index, or a file or URL; the default if absent.",
+    )
+    sample_rate: int = Field(default=44100, ge=8000, le=192000, description="Published rate in Hz.")
+    block_ms: int = Field(default=20, ge=5, le=1000, description="Length of a block.")
+    pace: Pace = Field(default="realtime", description="How fast files are played.")
+    loop: bool = Field(default=False, description="Whether a file starts again at its end.")
+    reconnect_first_s: float = Field(default=0.5, gt=0, description="First wait after a loss.")
+    reconnect_max_s: float = Field(default=15.0, gt=0, description="Longest wait after a loss.")
+
+
+class PoseSettings(_Section):
+    """Finding people's poses in the stream's pictures."""
+
+    max_persons: int = Field(default=4, ge=1, le=16, description="People followed at once.")
+    capacity: int = Field(
+        default=8, ge=1, le=256, description="Pictures that may wait before the oldest is dropped."
+    )
+
+
+class SceneSettings(_Section):
+    """The demo's own scene: a drawn person who walks, with sound."""
+
+    styles: tuple[Literal["happy", "sad", "angry", "neutral"], ...] = Field(
+        default=("happy", "sad", "angry", "neutral"), min_length=1, description="One after another."
+    )
+    seconds: float = Field(default=48.0, gt=0, le=3600, description="Length of the whole scene.")
+    seed: int = Field(default=1, ge=0, description="Of the walker's individual variation.")
+    pace: Pace = Field(default="realtime", description="Real time, or as fast as it can be drawn.")
+
+
+class RecordingSettings(_Section):
+    """A recording that is played instead of devices."""
+
+    path: Path = Field(description="A file written by `jack-stream record`.")
+    pace: Pace = Field(default="realtime", description="With its own timing, or as fast as it can.")
+
+
+class AnalyzerSettings(_Section):
+    """A model that looks at the stream."""
+
+    method: str = Field(description="A name that `jack-stream models` lists.")
+    bundle: str = Field(
+        default="untrained",
+        description="Path of a bundle; `default` for the one that ships; `untrained` for chance.",
+    )
+    window_s: float | None = Field(
+        default=None, gt=0, le=600, description="Window; the method's own length if absent."
+    )
+    hop_s: float | None = Field(
+        default=None, gt=0, le=600, description="Time between windows; the method's if absent."
+    )
+    lateness_s: float = Field(
+        default=1.0,
+        ge=0,
+        le=60,
+        description="How long a window waits for a modality that does not come.",
+    )
+
+
+class StreamSettings(_Section):
+    """One place that is watched: its sources, and what looks at them."""
+
+    name: StreamName = Field(description="In topics and on screens.")
+    camera: CameraSettings | None = None
+    microphone: MicrophoneSettings | None = None
+    pose: PoseSettings | None = None
+    scene: SceneSettings | None = None
+    recording: RecordingSettings | None = None
+    analyzers: tuple[AnalyzerSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_kind_of_source(self) -> StreamSettings:
+        devices = self.camera is not None or self.microphone is not None
+        if [devices, self.scene is not None, self.recording is not None].count(True) != 1:
+            raise ValueError(
+                f"stream {self.name!r} needs a camera and/or a microphone, or a scene, or a"
+                " recording"
+            )
+        if self.pose is not None and self.camera is None and self.scene is None:
+            raise ValueError(f"stream {self.name!r}: poses are found in pictures; add a camera")
+        return self
+
+
+class Config(_Section):
+    """A whole configuration."""
+
+    runtime: RuntimeSettings = RuntimeSettings()
+    events: EventsSettings = EventsSettings()
+    streams: tuple[StreamSettings, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Config:
+        names = [stream.name for stream in self.streams]
+        if double := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two streams have the name {double[0]!r}")
+        return self
+
+    @property
+    def directory(self) -> Path:
+        """The folder of the ipc sockets."""
+        if self.runtime.directory is not None:
+            return self.runtime.directory.absolute()
+        if folder := os.environ.get("RUNTIME_DIRECTORY"):  # systemd's
+            return Path(folder)
+        folder = platformdirs.user_runtime_dir("jack-stream")
+        if os.access(Path(folder).parent, os.W_OK):
+            return Path(folder)
+        return Path(tempfile.gettempdir()) / f"jack-stream-{os.getuid()}"
+
+    def capture_endpoint(self, stream: str, device: str) -> str:
+        """Where a stream's camera, microphone, pose or scene process publishes."""
+        return f"ipc://{self.directory}/{stream}.{device}"
+
+    @property
+    def health_inbox(self) -> str:
+        """Where the supervisor collects the processes' health."""
+        return f"ipc://{self.directory}/health"
+
+    def stream(self, name: str) -> StreamSettings:
+        """The stream of this name.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        for stream in self.streams:
+            if stream.name == name:
+                return stream
+        known = ", ".join(stream.name for stream in self.streams)
+        raise ConfigError(f"there is no stream {name!r}", hint=f"the configuration has {known}")
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a configuration file.
+
+    Args:
+        path: a TOML file.
+        overrides: ``key=value`` pairs such as ``streams.0.camera.source=1``; they win.
+
+    Raises:
+        ConfigError: the file can't be read or something in it is wrong; names file, key, value.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: can't be read: {error.strerror}",
+            hint="Ready configurations are in the folder configs; name one with --config.",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text: {error}") from error
+    return loads(text, str(path), overrides)
+
+
+def loads(text: str, source: str, overrides: Sequence[str] = ()) -> Config:
+    """Read a configuration from TOML text; ``source`` is its name in messages.
+
+    Raises:
+        ConfigError: as for :func:`load`.
+    """
+    try:
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{source}: not valid TOML: {error}") from error
+    for override in overrides:
+        _apply(table, override)
+    return parse(table, source)
+
+
+def parse(table: Mapping[str, Any], source: str) -> Config:
+    """Check a table as TOML gives it and fill ``${NAME}`` in from the environment.
+
+    Raises:
+        ConfigError: every fault is named with its key and value.
+    """
+    try:
+        return Config.model_validate(_fill_in(dict(table), source))
+    except ValidationError as error:
+        faults = "\n  ".join(_describe(fault) for fault in error.errors())
+        raise ConfigError(
+            f"{source}: {error.error_count()} thing(s) wrong:\n  {faults}",
+            hint="docs/configuration.md lists every key.",
+        ) from None
+
+
+def _apply(table: dict[str, Any], override: str) -> None:
+    """Set one dotted key; a value that is no TOML is taken as text."""
+    key, equals, raw = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {override!r}: write key=value, such as runtime.threads=2")
+    try:
+        value: Any = tomllib.loads(f"v = {raw}")["v"]
+    except tomllib.TOMLDecodeError:
+        value = raw
+    *path, last = key.strip().split(".")
+    here: Any = table
+    for step in [*path, last][:-1]:
+        here = _descend(here, step, override)
+    if isinstance(here, list):
+        here[_index(here, last, override)] = value
+    else:
+        here[last] = value
+
+
+def _descend(here: Any, step: str, override: str) -> Any:
+    if isinstance(here, list):
+        return here[_index(here, step, override)]
+    below = here.setdefault(step, {})
+    if not isinstance(below, (dict, list)):
+        raise ConfigError(f"--set {override!r}: {step!r} is a value and has no keys below it")
+    return below
+
+
+def _index(items: list[Any], step: str, override: str) -> int:
+    if not step.isdecimal() or int(step) >= len(items):
+        raise ConfigError(
+            f"--set {override!r}: {step!r} is no index into a list of {len(items)}",
+            hint="Lists are counted from 0: streams.0.camera.source=1",
+        )
+    return int(step)
+
+
+def _fill_in(value: Any, source: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _fill_in(item, f"{source}: {key}") for key, item in value.items()}
+    if isinstance(value, list):
+        return [_fill_in(item, f"{source}[{i}]") for i, item in enumerate(value)]
+    if isinstance(value, str):
+        return _ENVIRONMENT.sub(lambda match: _variable(match[1], source), value)
+    return value
+
+
+def _variable(name: str, source: str) -> str:
+    value = os.environ.get(name)
+    if value is None:
+        raise ConfigError(
+            f"{source}: the environment variable {name} is not set",
+            hint=f"Set it before the start: export {name}=..., or Environment= in the unit.",
+        )
+    return value
+
+
+def _describe(fault: Mapping[str, Any]) -> str:
+    key = ".".join(str(part) for part in fault["loc"]) or "(the whole)"
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: there is no such key{_meant(fault['loc'])}"
+    if fault["type"] == "missing":
+        return f"{key}: is missing"
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    value = fault["input"]
+    # A source may be a URL with a password in it, which must not get into a log.
+    secret = bool({"source", "device"} & set(map(str, fault["loc"])))
+    hidden = secret or isinstance(value, (dict, BaseModel))
+    shown = "" if hidden else f" = {str(value)[:80]!r}"
+    return f"{key}{shown}: {message}"
+
+
+def _meant(location: Sequence[str | int]) -> str:
+    """The key that was probably meant by an unknown one."""
+    known = {name for section in _sections() for name in section.model_fields}
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _sections() -> Iterator[type[BaseModel]]:
+    yield Config
+    yield from _Section.__subclasses__()
+
+
+def dumps(config: Config) -> str:
+    """The configuration as TOML that :func:`loads` reads back."""
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
