@@ -1,0 +1,1 @@
+"""From messages to aligned windows: event time, watermarks, lateness."""

@@ -1,0 +1,154 @@
+"""Cuts one stream into windows in event time, however its messages were delayed on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+from jack_stream.window.spec import Modality, Sample, Window, WindowSpec
+from jack_stream.window.track import Track, start_of, stop_of
+from jack_stream.wire.messages import Audio, End, Frame, Poses
+
+__all__ = ["WindowAssembler"]
+
+
+class WindowAssembler:
+    """Collects samples and gives out windows as soon as they are complete.
+
+    A window is complete when the watermark of each of its modalities has passed its end. If one
+    stays behind the others for longer than the allowed lateness, the window is given out without
+    what is missing, marked as degraded. Only the times in the messages count, never the clock.
+
+    Args:
+        stream: the stream's name.
+        spec: how it is cut.
+        shrink: makes of a picture what its analyzer needs, before it is kept: ten seconds of full
+            pictures would take hundreds of megabytes.
+
+    Attributes:
+        counters: ``used`` and ``dropped_late``, ``dropped_double``, ``dropped_reset`` samples;
+            ``windows``, ``windows_degraded``.
+    """
+
+    def __init__(
+        self, stream: str, spec: WindowSpec, *, shrink: Callable[[Frame], Frame] | None = None
+    ) -> None:
+        self.stream = stream
+        self.spec = spec
+        self.counters: Counter[str] = Counter()
+        self._shrink = shrink
+        self._tracks: dict[Modality, Track] = {m: Track(m) for m in spec.modalities}
+        self._origin_ns: int | None = None
+        self._next = 0
+        self._given = 0
+        self._newest_ns = 0
+
+    def add(self, message: Frame | Audio | Poses | End) -> None:
+        """Take a message of this stream; other modalities than the spec's are passed over."""
+        if isinstance(message, End):
+            for ended in self._tracks.values():
+                if ended.session == message.stamp.session:
+                    ended.ended = True
+            self._newest_ns = max(self._newest_ns, message.stamp.captured_at_ns)
+            return
+        track = self._tracks.get(_modality(message))
+        if track is None:
+            return
+        if track.origin_ns not in (None, message.stamp.origin_ns) or self._origin_ns is None:
+            self._begin(message)
+        track.origin_ns = message.stamp.origin_ns
+        if isinstance(message, Frame) and self._shrink is not None:
+            message = self._shrink(message)
+        if stop_of(message) < self._start_of(self._next):
+            self.counters["dropped_late"] += 1
+        elif track.add(message):
+            self.counters["used"] += 1
+            self._newest_ns = max(self._newest_ns, stop_of(message))
+        else:
+            self.counters["dropped_double"] += 1
+
+    def ready(self) -> Iterator[Window]:
+        """The windows that have become complete, in order."""
+        while self._origin_ns is not None:
+            end_ns = self._start_of(self._next) + self.spec.length_ns
+            if not self._is_complete(end_ns):
+                break
+            yield self._cut()
+        if self._is_over() and self._given == 0 and any(t.samples for t in self._tracks.values()):
+            yield self._cut(short=True)
+
+    def _begin(self, message: Sample) -> None:
+        """Lay the grid: for devices from the next full hop, for media from media time zero."""
+        origin_ns = message.stamp.origin_ns
+        for track in self._tracks.values():
+            self.counters["dropped_reset"] += len(track.samples)
+            track.samples.clear()
+            track.watermark_ns = None
+            track.origin_ns = None
+        self._origin_ns = origin_ns
+        self._given = 0
+        self._newest_ns = 0
+        since = start_of(message) - origin_ns
+        self._next = 0 if origin_ns else -(-since // self.spec.hop_ns)
+
+    def _start_of(self, index: int) -> int:
+        return (self._origin_ns or 0) + index * self.spec.hop_ns
+
+    def _is_over(self) -> bool:
+        """Whether every modality that was ever there has ended."""
+        there = [track for track in self._tracks.values() if track.session]
+        return bool(there) and all(track.ended for track in there)
+
+    def _is_complete(self, end_ns: int) -> bool:
+        if self._newest_ns < end_ns:
+            return False
+        if self._newest_ns >= end_ns + self.spec.lateness_ns or self._is_over():
+            return True
+        return all(track.has_passed(end_ns) for track in self._tracks.values())
+
+    def _cut(self, *, short: bool = False) -> Window:
+        start_ns = self._start_of(self._next)
+        end_ns = start_ns + self.spec.length_ns
+        samples: dict[Modality, tuple[Sample, ...]] = {
+            modality: track.between(start_ns, end_ns) for modality, track in self._tracks.items()
+        }
+        degraded = [reason for m, found in samples.items() if (reason := _fault(m, found))]
+        if short:
+            degraded.append("shorter than a window")
+        stops = [min(stop_of(sample), end_ns) for found in samples.values() for sample in found]
+        window = Window(
+            stream=self.stream,
+            index=self._next,
+            origin_ns=self._origin_ns or 0,
+            start_ns=start_ns,
+            end_ns=end_ns,
+            samples=samples,
+            degraded=tuple(degraded),
+            newest_ns=max(stops, default=start_ns),
+        )
+        self._next += 1
+        self._given += 1
+        self.counters["windows"] += 1
+        self.counters["windows_degraded"] += bool(degraded)
+        for track in self._tracks.values():
+            track.forget(self._start_of(self._next))
+        return window
+
+
+def _modality(message: Sample) -> Modality:
+    if isinstance(message, Frame):
+        return "frame"
+    return "audio" if isinstance(message, Audio) else "pose"
+
+
+def _fault(modality: Modality, samples: tuple[Sample, ...]) -> str:
+    """What is wrong with a modality's samples in one window, or an empty string."""
+    if not samples:
+        return f"{modality} missing"
+    for before, after in pairwise(samples):
+        one, two = before.stamp, after.stamp
+        if one.session != two.session or two.seq != one.seq + 1:
+            return f"{modality} lost"
+    interrupted = any(not isinstance(s, Poses) and s.discontinuity for s in samples[1:])
+    return f"{modality} lost" if interrupted else ""

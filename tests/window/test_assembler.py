@@ -1,0 +1,173 @@
+"""Windows depend on what was captured when, and on nothing else."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jack_stream.window.assembler import WindowAssembler
+from jack_stream.window.sound import cut_sound
+from jack_stream.window.spec import Sample, Window, WindowSpec
+from jack_stream.wire.messages import Audio, End, Frame, Stamp
+
+MS = 1_000_000
+ORIGIN = 1_700_000_000_000_000_123
+
+
+def _frame(seq: int, at_ms: float, *, origin: int = ORIGIN, session: str = "v") -> Frame:
+    stamp = Stamp("door", seq, origin + round(at_ms * MS), session, origin)
+    return Frame(stamp, np.zeros((2, 2, 3), np.uint8), (2, 2))
+
+
+def _sound(seq: int, at_ms: float, n: int = 160, session: str = "v") -> Audio:
+    stamp = Stamp("door", seq, ORIGIN + round(at_ms * MS), session, ORIGIN)
+    return Audio(stamp, np.full(n, seq + 1, np.float32), 8000)
+
+
+def _end(at_ms: float, session: str = "v") -> End:
+    return End(Stamp("door", 0, ORIGIN + round(at_ms * MS), session, ORIGIN), "over")
+
+
+def _spec(length: int = 1000, hop: int = 500, *modalities: str, late: int = 10_000) -> WindowSpec:
+    return WindowSpec(length * MS, hop * MS, modalities or ("frame",), late * MS)  # type: ignore[arg-type]
+
+
+def _run(assembler: WindowAssembler, messages: list[Frame | Audio | End]) -> list[Window]:
+    windows = []
+    for message in messages:
+        assembler.add(message)
+        windows.extend(assembler.ready())
+    return windows
+
+
+def _content(window: Window) -> tuple[object, ...]:
+    keys = {m: [s.stamp.seq for s in found] for m, found in window.samples.items()}
+    return window.index, window.start_ns, window.end_ns, keys, window.degraded, window.newest_ns
+
+
+def test_windows_lie_on_the_grid_of_media_time() -> None:
+    windows = _run(WindowAssembler("door", _spec()), [_frame(i, i * 100) for i in range(26)])
+    assert [w.start_ns - ORIGIN for w in windows] == [0, 500 * MS, 1000 * MS, 1500 * MS]
+    assert [s.stamp.seq for s in windows[1].frames] == list(range(5, 15))
+    assert not any(w.degraded for w in windows)
+
+
+def test_a_device_starts_with_the_first_whole_window() -> None:
+    frames = [_frame(i, 700 + i * 100, origin=0) for i in range(25)]
+    windows = _run(WindowAssembler("door", _spec()), frames)
+    assert windows[0].start_ns == 1000 * MS
+    assert windows[0].index == 2
+
+
+def test_the_end_completes_the_last_window_and_cuts_none_that_is_not_full() -> None:
+    messages = [_frame(i, i * 100) for i in range(17)]
+    windows = _run(WindowAssembler("door", _spec()), [*messages, _end(1700)])
+    assert [w.index for w in windows] == [0, 1]
+
+
+def test_a_stream_that_is_shorter_than_a_window_still_gives_one() -> None:
+    windows = _run(WindowAssembler("door", _spec()), [_frame(0, 0), _frame(1, 100), _end(200)])
+    assert [_content(w)[0] for w in windows] == [0]
+    assert windows[0].degraded == ("shorter than a window",)
+
+
+def test_a_modality_that_stays_away_is_waited_for_and_then_named() -> None:
+    assembler = WindowAssembler("door", _spec(1000, 1000, "frame", "audio", late=500))
+    windows = _run(assembler, [_frame(i, i * 100) for i in range(16)])
+    assert [w.degraded for w in windows] == [("audio missing",)]
+    assert windows[0].present == ("frame",)
+    assert assembler.counters["windows_degraded"] == 1
+
+
+def test_a_lost_message_degrades_the_windows_that_it_belonged_to() -> None:
+    frames = [_frame(i, i * 100) for i in range(31) if i != 12]
+    windows = _run(WindowAssembler("door", _spec(1000, 1000)), frames)
+    assert [w.degraded for w in windows] == [(), ("frame lost",), ()]
+
+
+def test_a_source_that_starts_anew_starts_a_new_grid() -> None:
+    later = ORIGIN + 60_000 * MS
+    again = [_frame(i, i * 100, origin=later, session="w") for i in range(12)]
+    assembler = WindowAssembler("door", _spec())
+    windows = _run(assembler, [*(_frame(i, i * 100) for i in range(8)), *again])
+    assert [(w.index, w.start_ns) for w in windows] == [(0, later)]
+    assert assembler.counters["dropped_reset"] == 8
+
+
+def test_late_and_double_samples_are_dropped_and_counted() -> None:
+    assembler = WindowAssembler("door", _spec(1000, 1000))
+    frames = [_frame(i, i * 100) for i in range(12)]
+    _run(assembler, [*frames, frames[11], _frame(3, 300)])
+    assert assembler.counters["dropped_double"] == 1
+    assert assembler.counters["dropped_late"] == 1
+    assert assembler.counters["used"] == 12
+
+
+@given(
+    order=st.randoms(use_true_random=False),
+    length=st.integers(100, 900),
+    hop=st.integers(60, 900),
+    lost=st.sets(st.integers(0, 39), max_size=4),
+)
+def test_delays_between_the_modalities_change_nothing(
+    order: object, length: int, hop: int, lost: set[int]
+) -> None:
+    frames: list[Sample] = [_frame(i, i * 40.0) for i in range(40) if i not in lost]
+    sounds: list[Sample] = [_sound(i, i * 20.0) for i in range(80) if i not in lost]
+    spec = _spec(length, hop, "frame", "audio")
+    reference = _run(
+        WindowAssembler("door", spec),
+        [*sorted([*frames, *sounds], key=lambda s: s.stamp.captured_at_ns), _end(1600)],  # type: ignore[list-item]
+    )
+    mixed = []
+    queues = [list(frames), list(sounds)]
+    while any(queues):
+        queue = order.choice([q for q in queues if q])  # type: ignore[attr-defined]
+        mixed.append(queue.pop(0))
+    delayed = _run(WindowAssembler("door", spec), [*mixed, _end(1600)])
+    assert [_content(w) for w in delayed] == [_content(w) for w in reference]
+    expected = max(0, (1600 - length) // hop + 1)
+    assert len(reference) == max(expected, 1)
+
+
+def test_only_what_a_window_may_need_is_kept() -> None:
+    assembler = WindowAssembler("door", _spec())
+    for i in range(5000):
+        _run(assembler, [_frame(i, i * 40)])
+    kept = sum(len(track.samples) for track in assembler._tracks.values())
+    assert kept <= 1500 / 40 + 2
+
+
+def test_pictures_are_shrunk_before_they_are_kept() -> None:
+    def shrink(frame: Frame) -> Frame:
+        return replace(frame, image=frame.image[:1, :1])
+
+    assembler = WindowAssembler("door", _spec(), shrink=shrink)
+    windows = _run(assembler, [_frame(i, i * 100) for i in range(12)])
+    assert {frame.image.shape for frame in windows[0].frames} == {(1, 1, 3)}
+
+
+class TestSound:
+    def test_blocks_are_laid_on_the_grid_and_cut_at_its_ends(self) -> None:
+        blocks = [_sound(i, i * 20.0) for i in range(4)]
+        sound, captured = cut_sound(blocks, ORIGIN + 10 * MS, ORIGIN + 50 * MS)
+        assert sound.tolist() == [1.0] * 80 + [2.0] * 160 + [3.0] * 80
+        assert captured == 1.0
+
+    def test_what_was_not_captured_is_silent_and_counted(self) -> None:
+        sound, captured = cut_sound([_sound(0, 0.0), _sound(2, 40.0)], ORIGIN, ORIGIN + 80 * MS)
+        assert sound.tolist() == [1.0] * 160 + [0.0] * 160 + [3.0] * 160 + [0.0] * 160
+        assert captured == 0.5
+
+    def test_rounded_times_leave_no_seam(self) -> None:
+        blocks = [_sound(i, i * 20.0 + (0.1 if i % 2 else 0.0)) for i in range(4)]
+        sound, captured = cut_sound(blocks, ORIGIN, ORIGIN + 80 * MS)
+        assert captured == 1.0
+        assert sound.tolist() == [float(i // 160 + 1) for i in range(640)]
+
+    def test_two_sample_rates_are_refused(self) -> None:
+        other = replace(_sound(1, 20.0), sample_rate=16000)
+        with pytest.raises(ValueError, match="8000, 16000"):
+            cut_sound([_sound(0, 0.0), other], ORIGIN, ORIGIN + MS)
