@@ -1,0 +1,1 @@
+"""Emotion events: what they say, and how to receive them."""

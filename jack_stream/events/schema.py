@@ -1,0 +1,147 @@
+"""What an emotion event says. Fields are only ever added within a schema version."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from jack_stream.errors import WireError
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Event",
+    "EventWindow",
+    "Latency",
+    "ModelInfo",
+    "decode",
+    "encode",
+    "topic_of",
+]
+
+SCHEMA_VERSION: Final = 1
+
+
+class EventWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """The stretch of the stream that an event speaks of.
+
+    Attributes:
+        index: number of the window on the stream's grid.
+        start_ns: first instant, nanoseconds since the Unix epoch.
+        end_ns: first instant after it.
+        start_s: seconds from media time zero for files; equals ``start_ns`` in seconds for devices.
+        end_s: likewise.
+    """
+
+    index: int
+    start_ns: int
+    end_ns: int
+    start_s: float
+    end_s: float
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the time between capture and publication went, in milliseconds.
+
+    For a live stream the four add up to the time from the capture of the newest sample in the
+    window to the publication of the event.
+
+    Attributes:
+        capture_to_window_ms: from the capture of the newest sample until the window was complete.
+        queue_ms: until the model took the window up.
+        inference_ms: preparation and model.
+        publish_ms: until the event was handed to its socket.
+    """
+
+    capture_to_window_ms: float
+    queue_ms: float
+    inference_ms: float
+    publish_ms: float
+
+    @property
+    def total_ms(self) -> float:
+        """The sum of all stages."""
+        return self.capture_to_window_ms + self.queue_ms + self.inference_ms + self.publish_ms
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """Who made the prediction.
+
+    Attributes:
+        method: a name that ``jack-stream models`` lists.
+        bundle: SHA-256 of the weights, or ``untrained``.
+        trained: False for weights of chance: the numbers are noise and must be shown as such.
+    """
+
+    method: str
+    bundle: str
+    trained: bool
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag="emotion", tag_field="type"):
+    """One prediction for one window, and one person where the method tells people apart.
+
+    Attributes:
+        v: schema version.
+        stream: name of the stream.
+        seq: counts the events of this stream, method and session from 0 without gaps.
+        session: a random name of the inference process's run; a new one starts ``seq`` again.
+        person: number of the person, None where the method speaks of the whole scene.
+        window: when.
+        label: the class with the highest probability; ``uncertain`` below the bundle's threshold.
+        confidence: that probability, 0 to 1.
+        probabilities: class -> probability; they add up to 1.
+        model: who says so.
+        modalities: what the prediction was made from: ``frame``, ``audio``, ``pose``.
+        degraded: what was wrong with the window; empty for a whole one.
+        support: share of the window, 0 to 1, that rests on what was really seen or heard.
+        published_at_ns: when the event was made.
+        latency: where the time went.
+    """
+
+    v: int = SCHEMA_VERSION
+    stream: str
+    seq: int
+    session: str
+    person: int | None = None
+    window: EventWindow
+    label: str
+    confidence: float
+    probabilities: dict[str, float]
+    model: ModelInfo
+    modalities: tuple[str, ...]
+    degraded: tuple[str, ...] = ()
+    support: float = 1.0
+    published_at_ns: int
+    latency: Latency
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Event)
+
+
+def topic_of(event: Event) -> bytes:
+    """``event.<stream>.<method>``."""
+    return f"event.{event.stream}.{event.model.method}".encode()
+
+
+def encode(event: Event) -> list[bytes]:
+    """The topic and the JSON of an event, as they are published."""
+    return [topic_of(event), _encoder.encode(event)]
+
+
+def decode(parts: list[bytes]) -> Event:
+    """Read an event as it is received.
+
+    Raises:
+        WireError: it is not an event of a version that this release knows.
+    """
+    if len(parts) != 2:
+        raise WireError(f"an event has a topic and a JSON part, this one has {len(parts)} parts")
+    try:
+        event = _decoder.decode(parts[1])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"this is no event: {error}") from error
+    if event.v != SCHEMA_VERSION:
+        raise WireError(f"event schema version {event.v}; this release knows {SCHEMA_VERSION}")
+    return event
