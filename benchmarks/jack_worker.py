@@ -45,6 +45,13 @@ NETWORKS: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
         "cten",
         lambda: {"visual": uniform(*SNIPPETS, scale=255), "audio": uniform(1, 1600, 128)},
     ),
+    "mart": (
+        "mart",
+        lambda: {
+            "visual": uniform(1, 2, 3, 16, 112, 112, scale=255),
+            "audio": uniform(1, 200, 128),
+        },
+    ),
 }
 
 
@@ -56,6 +63,8 @@ def hop_of(name: str, model: Any, inputs: dict[str, Any]) -> Callable[[], Any] |
     """One new snippet and one new piece of sound, the rest from the cache, and the head."""
     if name == "tsl-net":
         return next_segment(model.module)
+    if name == "mart":
+        return next_snippet(model.module, inputs)
     if name not in {"vaanet", "cten"}:
         return None
     jt, module = runtime.jittor(), model.module
@@ -89,6 +98,21 @@ def next_segment(network: Any) -> Callable[[], Any]:
         first = next(places)
         segments = np.arange(first, first + 60) % 120
         return stream.infer(first, rgb[segments], mel[segments])
+
+    return hop
+
+
+def next_snippet(network: Any, inputs: dict[str, Any]) -> Callable[[], Any]:
+    """MART's window of two snippets, one further at each call."""
+    from jack_stream.models.mart_stream import MARTStream  # noqa: PLC0415 - imports Jittor
+
+    stream, places = MARTStream(network), itertools.count()
+    visual, audio = inputs["visual"][0], inputs["audio"][0].reshape(2, 100, 128)
+
+    def hop() -> Any:
+        first = next(places)
+        order = np.arange(first, first + 2) % 2
+        return stream.infer(first, visual[order], audio[order].reshape(200, 128))
 
     return hop
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-NETWORKS = ("resnet3d-101", "i3d", "bpm-gcn", "bpm-gcn-16", "tsl-net", "vaanet", "cten")
+NETWORKS = ("resnet3d-101", "i3d", "bpm-gcn", "bpm-gcn-16", "tsl-net", "vaanet", "cten", "mart")
 RUNTIMES = ("eager", "script", "compile", "onnx")
 
 

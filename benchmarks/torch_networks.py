@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
+from torch_transformers import mart
 
 Made = tuple[nn.Module, tuple[Tensor, ...]]
 
@@ -364,4 +365,5 @@ NETWORKS: dict[str, Callable[[], Made]] = {
     "tsl-net": tsl_net,
     "vaanet": vaanet,
     "cten": cten,
+    "mart": mart,
 }
