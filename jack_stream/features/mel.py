@@ -25,6 +25,12 @@ Bands = npt.NDArray[np.float32]
 
 _Filters = npt.NDArray[np.float64]
 
+# Slaney's scale: 200/3 Hz a mel up to its knee, then 27 mels for each factor of 6.4.
+_MELS_PER_HZ = 3.0 / 200.0
+_KNEE_HZ = 1000.0
+_KNEE_MEL = _KNEE_HZ * _MELS_PER_HZ
+_LOG_STEP = np.log(6.4) / 27.0
+
 _CHUNK = 256
 """Frames transformed at once: bounds the memory of a long sound to a few megabytes."""
 
@@ -33,20 +39,18 @@ _CHUNK = 256
 def slaney_filters(sample_rate: int, n_fft: int, bands: int) -> _Filters:
     """Triangles of equal area on Slaney's mel scale, from 0 Hz to half the sample rate.
 
-    The scale is linear (200/3 Hz a mel) below 1 kHz and logarithmic (27 mels for a factor 6.4)
-    above; Slaney, Auditory Toolbox, 1998.
+    The scale is linear below 1 kHz and logarithmic above (Slaney, Auditory Toolbox, 1998).
 
     Returns:
         float64 [n_fft // 2 + 1, bands].
     """
-    log_step = np.log(6.4) / 27.0
-    top = 15.0 + np.log(max(sample_rate / 2, 1000.0) / 1000.0) / log_step
-    if sample_rate / 2 < 1000.0:
-        top = sample_rate / 2 * 3.0 / 200.0
-    mels = np.linspace(0.0, top, bands + 2)
-    edges = np.where(mels < 15.0, mels * 200.0 / 3.0, 1000.0 * np.exp(log_step * (mels - 15.0)))
+    mels = np.linspace(0.0, _mel_of(sample_rate / 2), bands + 2)
+    edges = np.where(
+        mels < _KNEE_MEL, mels / _MELS_PER_HZ, _KNEE_HZ * np.exp((mels - _KNEE_MEL) * _LOG_STEP)
+    )
     bins = np.fft.rfftfreq(n_fft, 1.0 / sample_rate)
     filters: _Filters = _triangles(bins, edges) * (2.0 / (edges[2:] - edges[:-2]))
+    filters.setflags(write=False)  # the cache hands the same array to everyone
     return filters
 
 
@@ -63,6 +67,7 @@ def kaldi_filters(sample_rate: int, n_fft: int, bands: int, low_hz: float = 20.0
     low, high = 1127.0 * np.log1p(np.array([low_hz, sample_rate / 2]) / 700.0)
     filters = _triangles(bins, np.linspace(low, high, bands + 2))
     filters[-1] = 0.0
+    filters.setflags(write=False)
     return filters
 
 
@@ -148,6 +153,12 @@ class MelSpectrum:
             chunk = frames[start : start + _CHUNK] * window
             result[start : start + _CHUNK] = power_spectrum(chunk, self.n_fft) @ filters
         return result
+
+
+def _mel_of(hz: float) -> float:
+    if hz < _KNEE_HZ:
+        return hz * _MELS_PER_HZ
+    return float(_KNEE_MEL + np.log(hz / _KNEE_HZ) / _LOG_STEP)
 
 
 def _triangles(bins: npt.NDArray[np.float64], edges: npt.NDArray[np.float64]) -> _Filters:

@@ -41,7 +41,9 @@ def coefficients(power: Bands) -> Bands:
     """Cepstral coefficients of one window of the mel power spectrum.
 
     The 80 dB floor is that of the window, so the coefficients of a frame may depend on how loud
-    its window gets elsewhere; the spectrum itself does not.
+    its window gets elsewhere; the spectrum itself does not. A stream that keeps the network's
+    features of each piece takes every piece of ``PIECE_FRAMES`` for a window of its own: the
+    coefficients are the same unless a band is 80 dB below the loudest one of the whole window.
 
     Args:
         power: float32 [frames, 128].
