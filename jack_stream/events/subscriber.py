@@ -114,7 +114,9 @@ def subscribe(
     method: str | None = None,
     timeout_s: float | None = None,
 ) -> Subscription:
-    """Receive events: ``for event in subscribe(): print(event.label)``.
+    """Receive events as they are published.
+
+    Each turn of ``for event in subscribe():`` gives one :class:`Event`.
 
     Args:
         endpoint: where events are published (``events.endpoint`` of the configuration).

@@ -1,0 +1,1 @@
+"""The inference process: windows in, events out."""

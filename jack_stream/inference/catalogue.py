@@ -1,0 +1,86 @@
+"""From the configuration's analyzers to analyzers with loaded models."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from jack_stream.config import AnalyzerSettings
+from jack_stream.errors import BundleError, ConfigError
+from jack_stream.inference.analyzer import Analyzer
+from jack_stream.inference.audio_visual import AudioVisualAnalyzer
+from jack_stream.inference.gait import GaitAnalyzer
+from jack_stream.inference.sound import FbankPieces, MfccPieces
+from jack_stream.inference.voice import VoiceAnalyzer
+from jack_stream.models.registry import Model, load, untrained
+
+__all__ = ["ANALYZERS", "check_methods", "make_analyzer", "shipped_bundle"]
+
+_UNTRAINED_SEED = 0
+
+ANALYZERS: dict[str, Callable[[Model, AnalyzerSettings], Analyzer]] = {
+    "bpm-gcn": GaitAnalyzer,
+    "vaanet": lambda model, settings: AudioVisualAnalyzer(
+        model, settings, MfccPieces(int(model.module.audio_n_segments))
+    ),
+    "cten": lambda model, settings: AudioVisualAnalyzer(
+        model, settings, FbankPieces(int(model.input_spec["visual"][1]))
+    ),
+    "vaanet-audio": VoiceAnalyzer,
+}
+"""Method -> how it looks at a stream."""
+
+
+def check_methods(settings: Iterable[AnalyzerSettings]) -> None:
+    """Check that every analyzer's method can run on a stream, before anything is loaded.
+
+    Raises:
+        ConfigError: one can't.
+    """
+    for one in settings:
+        if one.method not in ANALYZERS:
+            close = difflib.get_close_matches(one.method, ANALYZERS, n=1)
+            raise ConfigError(
+                f"analyzers: method = {one.method!r} can't look at a stream",
+                hint=(f"did you mean {close[0]!r}? " if close else "")
+                + f"there are {', '.join(ANALYZERS)}",
+            )
+
+
+def make_analyzer(settings: AnalyzerSettings) -> Analyzer:
+    """An analyzer with its model; models are shared between analyzers with the same weights.
+
+    Raises:
+        ConfigError: the method can't look at a stream, or its settings do not fit it.
+        BundleError: the weights are missing, damaged, or another method's.
+    """
+    check_methods([settings])
+    model = _model(settings.method, settings.bundle)
+    return ANALYZERS[settings.method](model, settings)
+
+
+def shipped_bundle(method: str) -> Path | None:
+    """The bundle of a method that comes with the package, None where there is none."""
+    path = Path(str(files("jack_stream.weights"))) / "shipped" / method
+    return path if path.is_dir() else None
+
+
+@cache
+def _model(method: str, bundle: str) -> Model:
+    if bundle == "untrained":
+        return untrained(method, _UNTRAINED_SEED)
+    path = shipped_bundle(method) if bundle == "default" else Path(bundle)
+    if path is None:
+        raise BundleError(
+            f"no trained weights of {method} come with this release",
+            hint='Train some (jack-train --help), or say bundle = "untrained" to try the pipeline.',
+        )
+    model = load(path)
+    if model.method != method:
+        raise BundleError(
+            f"{path}: is a bundle of {model.method}, but the configuration wants {method}"
+        )
+    return model

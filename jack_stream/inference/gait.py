@@ -1,0 +1,110 @@
+"""BPM-GCN on a stream of poses: one prediction per walking person and hop."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jack_stream.clock import NS_PER_S
+from jack_stream.config import AnalyzerSettings
+from jack_stream.features.gait_window import GaitPreprocessing, ResampledGait, body_height
+from jack_stream.features.skeleton import from_mediapipe, joint_index
+from jack_stream.inference.analyzer import Prediction
+from jack_stream.models.registry import Model
+from jack_stream.window.spec import Window, WindowSpec
+from jack_stream.wire.messages import POSE_LANDMARKS, Frame, Poses, Stamp
+
+__all__ = ["GaitAnalyzer"]
+
+DEFAULT_HOP_S = 1.0
+MIN_SUPPORT = 0.6
+"""Share of all joints and frames that must rest on what was seen."""
+MIN_LEG_SUPPORT = 0.6
+"""The same for knees and feet alone: who sits at a table has no gait."""
+MIN_STRIDE = 0.06
+"""How far the feet must swing against each other (standard deviation, in body heights)."""
+_LEGS = [joint_index(f"{side}_{part}") for side in ("left", "right") for part in ("knee", "foot")]
+_FEET = [joint_index("left_foot"), joint_index("right_foot")]
+
+
+class GaitAnalyzer:
+    """Cuts poses into windows per person and asks BPM-GCN about those who walk.
+
+    Args:
+        model: ``bpm-gcn``; its card's preprocessing table says how gaits are prepared.
+        settings: window, hop and lateness; the window's length is the card's.
+    """
+
+    def __init__(self, model: Model, settings: AnalyzerSettings) -> None:
+        self.model = model
+        card = model.origin.card.preprocessing if model.origin is not None else {}
+        self._preprocessing = GaitPreprocessing.from_card(card)
+        self.spec = WindowSpec(
+            length_ns=self._preprocessing.window_ns,
+            hop_ns=round((settings.hop_s or DEFAULT_HOP_S) * NS_PER_S),
+            modalities=("pose",),
+            lateness_ns=round(settings.lateness_s * NS_PER_S),
+        )
+
+    def shrink(self, frame: Frame) -> Frame:
+        """Pictures are not looked at."""
+        return frame
+
+    def predict(self, window: Window) -> list[Prediction]:
+        """One prediction for each person with enough visible walking in the window."""
+        gaits = {
+            person: gait
+            for person in sorted({person for poses in window.poses for person in poses.ids})
+            if _is_a_walk(gait := self._gait(person, window))
+        }
+        if not gaits:
+            return []
+        inputs = [self._preprocessing.inputs(gait.joints) for gait in gaits.values()]
+        outputs = self.model.infer(
+            {name: np.concatenate([one[name] for one in inputs]) for name in inputs[0]}
+        )
+        return [
+            Prediction(logits, person, gait.support)
+            for logits, (person, gait) in zip(outputs["logits"], gaits.items(), strict=True)
+        ]
+
+    def warm_up(self) -> None:
+        """Predict for one and for two made-up walkers."""
+        for persons in (1, 2):
+            self.predict(_marching(self.spec, persons))
+
+    def _gait(self, person: int, window: Window) -> ResampledGait:
+        times: list[int] = []
+        landmarks: list[NDArray[np.float32]] = []
+        for poses in window.poses:
+            if person in poses.ids:
+                times.append(poses.stamp.captured_at_ns)
+                landmarks.append(poses.world[poses.ids.index(person)])
+        stack = np.stack(landmarks)
+        joints, visibility = from_mediapipe(stack[..., :3], stack[..., 3])
+        return self._preprocessing.resample(times, joints, visibility, window.start_ns)
+
+
+def _is_a_walk(gait: ResampledGait) -> bool:
+    if gait.support < MIN_SUPPORT or gait.supported[:, _LEGS].mean() < MIN_LEG_SUPPORT:
+        return False
+    left, right = gait.joints[:, _FEET[0]], gait.joints[:, _FEET[1]]
+    swing = float(np.linalg.norm((left - right).std(0)))
+    return swing >= MIN_STRIDE * body_height(gait.joints)
+
+
+def _marching(spec: WindowSpec, persons: int) -> Window:
+    """A window in which some upright sticks swing their legs."""
+    poses = []
+    world = np.zeros((persons, POSE_LANDMARKS, 4), np.float32)
+    world[..., 1] = np.linspace(-0.7, 0.9, POSE_LANDMARKS)
+    world[:, ::2, 0] = 0.15
+    world[..., 3] = 1.0
+    for seq, at_ns in enumerate(range(0, spec.length_ns, NS_PER_S // 25)):
+        walking = world.copy()
+        walking[:, 27, 2] = 0.4 * np.sin(at_ns / 2e8)
+        stamp = Stamp("warm-up", seq, at_ns, "warm-up")
+        poses.append(
+            Poses(stamp, tuple(range(persons)), (1.0,) * persons, walking, walking, (640, 480))
+        )
+    return Window("warm-up", 0, 0, 0, spec.length_ns, {"pose": tuple(poses)}, (), spec.length_ns)

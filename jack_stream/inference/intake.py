@@ -1,0 +1,83 @@
+"""Messages in, complete windows out: a thread of its own beside the model's."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from jack_stream.clock import TimeSource
+from jack_stream.inference.analyzer import Analyzer
+from jack_stream.inference.queue import Job, WindowQueue
+from jack_stream.window.assembler import WindowAssembler
+from jack_stream.wire.messages import End, Health
+from jack_stream.wire.receiver import Receiver
+
+__all__ = ["Intake"]
+
+_SLICE_S = 0.1
+
+
+class Intake:
+    """Sorts messages into the windows of each stream's analyzers.
+
+    Args:
+        receiver: where messages come from.
+        analyzers: stream -> who looks at it.
+        publishers: stream -> how many capture processes feed it.
+        queue: where complete windows go.
+        clock: says when a window became complete.
+
+    Attributes:
+        finished: set when every stream has ended and all their windows are in the queue.
+    """
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        analyzers: Mapping[str, Sequence[Analyzer]],
+        publishers: Mapping[str, int],
+        queue: WindowQueue,
+        clock: TimeSource,
+    ) -> None:
+        self.finished = threading.Event()
+        self._receiver = receiver
+        self._queue = queue
+        self._clock = clock
+        self._publishers = dict(publishers)
+        self._ended: defaultdict[str, set[str]] = defaultdict(set)
+        self._unknown = 0
+        self._lanes = {
+            stream: [(a, WindowAssembler(stream, a.spec, shrink=a.shrink)) for a in found]
+            for stream, found in analyzers.items()
+        }
+
+    def run(self, stop: threading.Event) -> None:
+        """Sort messages until all streams have ended or ``stop`` is set."""
+        while not stop.is_set() and not self.finished.is_set():
+            message = self._receiver.get(_SLICE_S)
+            if message is None or isinstance(message, Health):
+                continue
+            stream = message.stamp.stream
+            if stream not in self._lanes:
+                self._unknown += 1
+                continue
+            for analyzer, assembler in self._lanes[stream]:
+                assembler.add(message)
+                for window in assembler.ready():
+                    self._queue.put(Job(window, analyzer, self._clock.now_ns()), stop)
+            if isinstance(message, End):
+                self._note_end(message)
+
+    def counters(self) -> dict[str, int]:
+        """Samples and windows over all streams, for health messages."""
+        total: Counter[str] = Counter(unknown_stream=self._unknown)
+        for lanes in self._lanes.values():
+            for _, assembler in lanes:
+                total.update(assembler.counters)
+        return dict(total)
+
+    def _note_end(self, end: End) -> None:
+        self._ended[end.stamp.stream].add(end.stamp.session)
+        if all(len(self._ended[s]) >= count for s, count in self._publishers.items()):
+            self.finished.set()

@@ -1,0 +1,220 @@
+"""The inference process: receives, cuts, predicts, publishes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from jack_stream import runtime
+from jack_stream.clock import TimeSource
+from jack_stream.config import Config, StreamSettings
+from jack_stream.errors import ModelInputError
+from jack_stream.events.publisher import EventPublisher
+from jack_stream.events.schema import Event, EventWindow, Latency, ModelInfo
+from jack_stream.inference.analyzer import Analyzer, Prediction, read
+from jack_stream.inference.catalogue import check_methods, make_analyzer
+from jack_stream.inference.intake import Intake
+from jack_stream.inference.queue import Job, WindowQueue
+from jack_stream.window.spec import Modality
+from jack_stream.wire.health import HealthReporter
+from jack_stream.wire.messages import Kind
+from jack_stream.wire.receiver import Receiver
+
+__all__ = ["Inference", "endpoints_of", "run"]
+
+_SLICE_S = 0.1
+_NS_PER_MS = 1e6
+_log = structlog.get_logger()
+_DEVICES: dict[Modality, tuple[str, ...]] = {
+    "frame": ("camera", "scene", "recording"),
+    "audio": ("microphone", "camera", "scene", "recording"),
+    "pose": ("pose", "recording"),
+}
+
+
+def endpoints_of(config: Config, stream: StreamSettings, modalities: set[Modality]) -> list[str]:
+    """The addresses of a stream's processes that publish any of these modalities."""
+    devices: list[str] = []
+    for modality in sorted(modalities):
+        for device in _DEVICES[modality]:
+            if getattr(stream, device) is not None and device not in devices:
+                devices.append(device)
+                break
+    return [config.capture_endpoint(stream.name, device) for device in devices]
+
+
+class Inference:
+    """Predicts for windows and publishes what was predicted.
+
+    Args:
+        publisher: where events go.
+        clock: the time line.
+
+    Attributes:
+        refused: windows that their model could not take.
+        last_event_ns: when the newest event was published, 0 before the first.
+        inference_ms: how long the newest window took.
+    """
+
+    def __init__(self, publisher: EventPublisher, clock: TimeSource) -> None:
+        self.refused = 0
+        self.last_event_ns = 0
+        self.inference_ms = 0.0
+        self._publisher = publisher
+        self._clock = clock
+
+    def handle(self, job: Job) -> list[Event]:
+        """Predict for one window and publish an event per prediction."""
+        started_ns = self._clock.now_ns()
+        try:
+            predictions = job.analyzer.predict(job.window)
+        except ModelInputError as error:
+            self.refused += 1
+            _log.warning("a window was refused", stream=job.window.stream, cause=str(error))
+            return []
+        done_ns = self._clock.now_ns()
+        self.inference_ms = (done_ns - started_ns) / _NS_PER_MS
+        events = [self._event(job, one, started_ns, done_ns) for one in predictions]
+        for event in events:
+            self._publisher.publish(event)
+            self.last_event_ns = event.published_at_ns
+        return events
+
+    def work(
+        self,
+        intake: Intake,
+        queue: WindowQueue,
+        stop: threading.Event,
+        report: Callable[[], None],
+    ) -> None:
+        """Handle windows until stopped, or until all streams have ended and none is left."""
+        while not stop.is_set():
+            over = intake.finished.is_set()
+            job = queue.get(_SLICE_S)
+            if job is not None:
+                self.handle(job)
+            elif over:
+                return
+            report()
+
+    def counters(self) -> dict[str, int]:
+        """What became of the windows, for health messages."""
+        return {"windows_refused": self.refused, "events": self._publisher.published}
+
+    def _event(self, job: Job, one: Prediction, started_ns: int, done_ns: int) -> Event:
+        window, model = job.window, job.analyzer.model
+        reading = read(model, one)
+        now_ns = self._clock.now_ns()
+        waited_ns = max(0, job.ready_at_ns - window.newest_ns)
+        return Event(
+            stream=window.stream,
+            seq=self._publisher.next_seq(window.stream, model.method),
+            session=self._publisher.session,
+            person=one.person,
+            window=EventWindow(
+                index=window.index,
+                start_ns=window.start_ns,
+                end_ns=window.end_ns,
+                start_s=(window.start_ns - window.origin_ns) / 1e9,
+                end_s=(window.end_ns - window.origin_ns) / 1e9,
+            ),
+            label=reading.label,
+            confidence=reading.confidence,
+            probabilities=reading.probabilities,
+            model=_describe(job.analyzer),
+            modalities=window.present,
+            degraded=(*window.degraded, *one.degraded),
+            support=one.support,
+            published_at_ns=now_ns,
+            latency=Latency(
+                capture_to_window_ms=waited_ns / _NS_PER_MS,
+                queue_ms=(started_ns - job.ready_at_ns) / _NS_PER_MS,
+                inference_ms=(done_ns - started_ns) / _NS_PER_MS,
+                publish_ms=(now_ns - done_ns) / _NS_PER_MS,
+            ),
+        )
+
+
+def run(
+    config: Config,
+    *,
+    clock: TimeSource,
+    stop: threading.Event,
+    health: HealthReporter,
+    on_ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Run until stopped, or until every stream has ended and its windows are done.
+
+    Args:
+        config: the whole configuration.
+        clock: the time line.
+        stop: ends the process; the window at hand is finished first.
+        health: where to report.
+        on_ready: called once the models are compiled and have answered a made-up window.
+    """
+    with EventPublisher(config.events.endpoint) as publisher:
+        health.report("starting", detail="loading models and compiling their kernels")
+        analyzers = load_analyzers(config)
+        modalities = {
+            name: {m for a in found for m in a.spec.modalities} for name, found in analyzers.items()
+        }
+        sources = {
+            stream.name: endpoints_of(config, stream, modalities[stream.name])
+            for stream in config.streams
+            if analyzers[stream.name]
+        }
+        kinds: set[Kind] = {"end", *(m for found in modalities.values() for m in found)}
+        queue = WindowQueue(config.runtime.policy)
+        inference = Inference(publisher, clock)
+        with Receiver(
+            [endpoint for found in sources.values() for endpoint in found],
+            kinds,
+            policy=config.runtime.policy,
+        ) as receiver:
+            counts = {name: len(found) for name, found in sources.items()}
+            intake = Intake(receiver, analyzers, counts, queue, clock)
+
+            def report() -> None:
+                came = {f"messages_{name}": n for name, n in receiver.counters().items()}
+                shed = {"windows_shed": sum(queue.shed.values())}
+                health.report(
+                    "running",
+                    came | intake.counters() | shed | inference.counters(),
+                    {"inference_ms": inference.inference_ms, "windows_waiting": float(len(queue))},
+                )
+
+            thread = threading.Thread(target=intake.run, args=(stop,), name="intake")
+            thread.start()
+            on_ready()
+            try:
+                inference.work(intake, queue, stop, report)
+            finally:
+                stop.set()
+                thread.join()
+        health.report("stopped", {"events": publisher.published})
+
+
+def load_analyzers(config: Config) -> dict[str, list[Analyzer]]:
+    """Make Jittor ready, load all models and let each answer once.
+
+    Raises:
+        JackError: something is missing or wrong; nothing is captured before this is sound.
+    """
+    check_methods(settings for stream in config.streams for settings in stream.analyzers)
+    runtime.prepare(threads=config.runtime.threads, device=config.runtime.device)
+    analyzers = {
+        stream.name: [make_analyzer(settings) for settings in stream.analyzers]
+        for stream in config.streams
+    }
+    for found in analyzers.values():
+        for analyzer in found:
+            analyzer.warm_up()
+    return analyzers
+
+
+def _describe(analyzer: Analyzer) -> ModelInfo:
+    model = analyzer.model
+    digest = "untrained" if model.origin is None else model.origin.digest
+    return ModelInfo(method=model.method, bundle=digest, trained=model.trained)
