@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jack_stream.models.layers import matmul
 from jack_stream.runtime import jittor
 
 __all__ = ["TSLWeights", "feature_consistency", "tsl_loss"]
@@ -102,7 +103,7 @@ def feature_consistency(
     total = 0.0
     for name in ("sound", "visual"):
         feature, back = _unit(outputs[name]), _unit(outputs[f"{name}_back"])
-        cosine = jt.nn.matmul(feature, back.transpose(0, 2, 1))
+        cosine = matmul(feature, back, b_transposed=True)
         own = jt.init.eye(cosine.shape[1], "float32").unsqueeze(0)
         fit = (cosine * own).sum(2)
         if variant == "paper":
