@@ -24,7 +24,7 @@ has_headers() {
         not os.path.isfile(os.path.join(s.get_path("include"), "Python.h")))'
 }
 has_library() { "$python" -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1])' "$1" 2>/dev/null; }
-has_pip() { "$python" -m pip --python "$python" --version >/dev/null 2>&1; } # pip 22.3 or newer
+has_pip() { "$python" -m pip --python "$(command -v "$python")" --version >/dev/null 2>&1; } # pip 22.3 or newer
 has_installer() { has_pip || "$python" -m ensurepip --version >/dev/null 2>&1; }
 missing_packages() {
     has_compiler || echo g++
