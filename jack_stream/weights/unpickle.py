@@ -10,7 +10,8 @@ from __future__ import annotations
 import itertools
 import pickletools
 import struct
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any, NoReturn
 
 from jack_stream.errors import BundleError
@@ -49,16 +50,13 @@ def read_pickle(stream: IO[bytes], source: str, size: int) -> Any:
     """
     machine = _Machine(source, size + MAX_MADE)
     try:
-        operations = itertools.islice(pickletools.genops(stream), MAX_OPCODES)
-        for opcode, argument, _position in operations:
-            if opcode.name == "STOP":
-                return machine.pop()
-            machine.step(opcode.name, argument)
-    except (ValueError, TypeError, IndexError, KeyError, OverflowError, struct.error) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # texts with escapes that Python doesn't know
+            return machine.run(itertools.islice(pickletools.genops(stream), MAX_OPCODES))
+    except (ValueError, TypeError, LookupError, OverflowError, struct.error, Warning) as error:
         raise BundleError(
             f"{source}: damaged, or no checkpoint: {type(error).__name__}: {str(error)[:200]}"
         ) from error
-    raise BundleError(f"{source}: more than {MAX_OPCODES} pickle operations")
 
 
 class _Machine:
@@ -70,6 +68,13 @@ class _Machine:
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
+
+    def run(self, operations: Iterable[tuple[pickletools.OpcodeInfo, Any, int | None]]) -> Any:
+        for opcode, argument, _position in operations:
+            if opcode.name == "STOP":
+                return self.pop()
+            self.step(opcode.name, argument)
+        raise BundleError(f"{self._source}: more than {MAX_OPCODES} pickle operations")
 
     def step(self, name: str, argument: Any) -> None:
         if name in _PUSH_ARGUMENT:

@@ -216,6 +216,7 @@ BOMBS: dict[str, bytes] = {
     + b"eq\0"
     + (b"cbuiltins\nset\nh\0\x85R" * 5_000)
     + b".",
+    "text with a strange escape": b"S'a\\Sb'\n.",
     "no end": b"\x80\x02" + b"N" * 100,
     "empty stack": b".",
     "unmatched mark": b"(.",
