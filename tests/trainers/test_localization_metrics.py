@@ -80,6 +80,19 @@ def test_predictions_in_videos_without_annotation_count_as_wrong() -> None:
     assert result.average_precision["negative"] == pytest.approx([0.5])
 
 
+def test_the_real_ground_truth_is_read_and_a_perfect_prediction_finds_all_of_it(
+    shared: Path,
+) -> None:
+    truth = read_ground_truth(shared / "data/tsl300/gt.json")
+    counted = [s.label for segments in truth.values() for s in segments]
+    assert (counted.count(0), counted.count(1)) == (232, 352)  # negative, positive
+    perfect = {
+        video: [Segment(s.label, 1.0, s.start_s, s.end_s) for s in segments]
+        for video, segments in truth.items()
+    }
+    assert evaluate(truth, perfect).summary()["mAP"] == pytest.approx(1.0)
+
+
 def test_only_the_subset_is_read_and_strings_become_seconds(tmp_path: Path) -> None:
     path = tmp_path / "gt.json"
     entry = {"subset": "test", "annotations": [{"segment": ["1.5", "2"], "label": "p"}]}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jack_stream.runtime import jittor
+from trainers.losses.cross_entropy import cross_entropy
 
 __all__ = ["bpm_gcn_loss"]
 
@@ -28,29 +29,17 @@ def bpm_gcn_loss(
     Returns:
         ``posture``, ``movement``, ``affective`` and their sum ``total``, each a scalar Var.
     """
-    classification = _binary_cross_entropy if multi_label else _cross_entropy
+    classification = _binary_cross_entropy if multi_label else cross_entropy
     error = outputs["affective"] - affective
     losses = {
-        "posture": classification(outputs["posture_logits"], labels),
-        "movement": classification(outputs["movement_logits"], labels),
+        "posture": classification(outputs["posture_logits"], labels).mean(),
+        "movement": classification(outputs["movement_logits"], labels).mean(),
         "affective": (error * error).mean(),
     }
     return {**losses, "total": losses["posture"] + losses["movement"] + losses["affective"]}
 
 
-def _cross_entropy(logits: Var, labels: Var) -> Var:
-    """Softmax cross entropy of ``[N, C]`` and indices ``[N]``, the mean over the samples."""
-    shifted = logits - logits.max(1, keepdims=True)
-    log_normaliser = shifted.exp().sum(1).log()
-    chosen = (shifted * _one_hot(labels, logits.shape[1])).sum(1)
-    return (log_normaliser - chosen).mean()
-
-
 def _binary_cross_entropy(logits: Var, targets: Var) -> Var:
-    """Of sigmoids ``[N, C]``, the mean over samples and classes; stable for large logits."""
+    """Of sigmoids ``[N, C]``, element by element; stable for large logits."""
     log_both = jt.log(1 + jt.exp(-jt.abs(logits)))
-    return (jt.maximum(logits, 0.0) - logits * targets + log_both).mean()
-
-
-def _one_hot(labels: Var, n_classes: int) -> Var:
-    return (labels.unsqueeze(1) == jt.arange(n_classes).unsqueeze(0)).float32()
+    return jt.maximum(logits, 0.0) - logits * targets + log_both
