@@ -44,6 +44,12 @@ def test_every_method_has_a_module_and_a_summary(method: str) -> None:
     assert entry.modalities
 
 
+def test_the_page_describes_every_method() -> None:
+    page = (Path(__file__).parents[2] / "docs/models.md").read_text()
+    rows = [line.split("|")[1].strip(" `") for line in page.splitlines() if line.startswith("| `")]
+    assert set(rows) == set(methods())
+
+
 def test_an_unknown_method_is_told_apart_from_a_misspelt_one() -> None:
     with pytest.raises(UsageError, match="did you mean 'vaanet-audio'"):
         create("vanet-audio")
