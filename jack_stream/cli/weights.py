@@ -67,6 +67,10 @@ def import_(
         list[str] | None,
         typer.Option("--set", help="An architecture argument; repeatable.", metavar="NAME=VALUE"),
     ] = None,
+    preprocessing: Annotated[
+        list[str] | None,
+        typer.Option(help="An entry of the card's preprocessing table.", metavar="NAME=VALUE"),
+    ] = None,
     entry: Annotated[
         str | None, typer.Option(help="The key of the state dict, dotted where nested.")
     ] = None,
@@ -100,7 +104,7 @@ def import_(
     imported: Imported = import_checkpoints(
         method,
         paths,
-        architecture=_assignments(set_ or []),
+        architecture=_assignments("--set", set_ or []),
         entry=entry,
         allow_missing=allow_missing or [],
         allow_unexpected=allow_unexpected or [],
@@ -111,6 +115,7 @@ def import_(
         labels=label,
         training_data=[_training_data(text) for text in trained_on or []],
         caveats=caveat or [],
+        preprocessing=_assignments("--preprocessing", preprocessing or []),
         provenance=_provenance(author),
     )
     bundle = write_bundle(out, card, imported.tensors, storage=storage.value, overwrite=overwrite)
@@ -203,12 +208,12 @@ def _size(bundle: Bundle) -> str:
     return f"{len(bundle.tensors)} tensors, {values / 1e6:.2f} million values"
 
 
-def _assignments(texts: list[str]) -> dict[str, Any]:
+def _assignments(option: str, texts: list[str]) -> dict[str, Any]:
     values = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise UsageError(f"--set {text}: expected NAME=VALUE")
+            raise UsageError(f"{option} {text}: expected NAME=VALUE")
         try:
             values[name] = json.loads(value)
         except json.JSONDecodeError:

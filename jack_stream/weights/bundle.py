@@ -19,11 +19,16 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
 from jack_stream.errors import BundleError
 from jack_stream.weights.card import MAX_CARD_BYTES, Card, TensorRecord, dump_card, parse_card
-from jack_stream.weights.tensors import StoredTensors, digest_of, parse_tensors, read_all
+from jack_stream.weights.tensors import (
+    StoredTensors,
+    digest_of,
+    parse_tensors,
+    read_all,
+    save_tensors,
+)
 
 __all__ = ["Bundle", "encode_tensors", "read_bundle", "read_card", "write_bundle"]
 
@@ -186,10 +191,10 @@ def _write(path: Path, card: str, stored: Mapping[str, NDArray[Any]]) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
         made = Path(scratch) / "new"
         if path.suffix == SINGLE_FILE_SUFFIX:
-            save_file(dict(stored), made, {"format": "pt", CARD_KEY: card})
+            save_tensors(made, stored, {"format": "pt", CARD_KEY: card})
         else:
             made.mkdir()
-            save_file(dict(stored), made / TENSORS_FILE, {"format": "pt"})
+            save_tensors(made / TENSORS_FILE, stored, {"format": "pt"})
             (made / CARD_FILE).write_text(card, encoding="utf-8")
         if path.is_dir() or (path.exists() and made.is_dir()):
             path.replace(Path(scratch) / "old")

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
 from jack_stream.errors import BundleError, UsageError
+from jack_stream.weights.tensors import save_tensors
 from jack_stream.weights.torchfile import write_checkpoint
 
 __all__ = ["export_tensors"]
@@ -39,7 +38,6 @@ def export_tensors(
         write_checkpoint(out, tensors)
         return
     try:
-        arrays = {name: np.ascontiguousarray(v).reshape(v.shape) for name, v in tensors.items()}
-        save_file(arrays, out, {"format": "pt"})
+        save_tensors(out, tensors, {"format": "pt"})
     except OSError as error:
         raise BundleError(f"{out}: can't be written: {error}") from error

@@ -164,6 +164,7 @@ def card_of(
     labels: Sequence[str] | None,
     training_data: Sequence[TrainingData],
     caveats: Sequence[str],
+    preprocessing: Mapping[str, Any],
     provenance: Provenance,
 ) -> Card:
     """The card of an imported bundle, which claims nothing that was not said.
@@ -174,6 +175,7 @@ def card_of(
         labels: class names; None leaves them to the method's own.
         training_data: what is known of it; if nothing is, the card says so.
         caveats: a user's own.
+        preprocessing: the card's table.
         provenance: who imported it, how.
 
     Raises:
@@ -194,6 +196,7 @@ def card_of(
         method=method,
         architecture=imported.architecture,
         labels=list(labels or []),
+        preprocessing=preprocessing,
         trained=not imported.initial,
         training_data=list(training_data),
         caveats=[*stated, *caveats],

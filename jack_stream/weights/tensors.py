@@ -17,10 +17,18 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import save_file
 
 from jack_stream.errors import BundleError
 
-__all__ = ["StoredTensors", "digest_of", "open_regular", "parse_tensors", "read_all"]
+__all__ = [
+    "StoredTensors",
+    "digest_of",
+    "open_regular",
+    "parse_tensors",
+    "read_all",
+    "save_tensors",
+]
 
 Array = NDArray[Any]
 
@@ -125,6 +133,18 @@ def parse_tensors(data: NDArray[np.uint8], source: str) -> StoredTensors:
     if end != body.size:
         raise BundleError(f"{source}: {body.size - end} bytes after the last tensor")
     return StoredTensors(metadata, arrays, types)
+
+
+def save_tensors(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file with the permissions that any new file gets here.
+
+    The library's own are 0600, which would lock a service out that runs as another user.
+    """
+    path.touch()
+    permissions = stat.S_IMODE(path.stat().st_mode)
+    contiguous = {name: np.require(array, requirements="C") for name, array in arrays.items()}
+    save_file(contiguous, path, dict(metadata))
+    path.chmod(permissions)
 
 
 def digest_of(arrays: Mapping[str, Array], types: Mapping[str, str]) -> str:

@@ -129,6 +129,16 @@ def test_other_tools_read_the_file(tmp_path: Path, tensors: Tensors) -> None:
         np.testing.assert_array_equal(value, tensors[name])
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_others_may_read_what_is_written(tmp_path: Path, tensors: Tensors, form: str) -> None:
+    (tmp_path / "ordinary").touch()
+    write_bundle(tmp_path / form, make_card(), tensors)
+    written = [path for path in [tmp_path / form, *(tmp_path / form).glob("*")] if path.is_file()]
+    modes = {path.stat().st_mode for path in [*written, tmp_path / "ordinary"]}
+    assert len(written) in {1, 2}
+    assert len(modes) == 1
+
+
 def test_nothing_is_overwritten_unasked(tmp_path: Path, tensors: Tensors) -> None:
     for form in FORMS:
         write_bundle(tmp_path / form, make_card(), tensors)

@@ -79,11 +79,13 @@ def test_a_checkpoint_imports_runs_and_agrees(tmp_path: Path, method: str) -> No
     out = run(
         *("import", "--method", method, tmp_path / "a.pth", tmp_path / "b"),
         *(*options, *labels, "--trained-on=Nothing=CC0-1.0", "--author=A. Tester"),
+        "--preprocessing=fps=20",
     )
     bundle = read_bundle(tmp_path / "b")
     assert bundle.digest in out
     assert bundle.card.trained
     assert bundle.card.architecture == architecture
+    assert bundle.card.preprocessing == {"fps": 20}
     assert bundle.card.labels[0] == "class 0"
     assert bundle.card.training_data[0].licence == "CC0-1.0"
     inputs = example(model.input_spec)
