@@ -1,0 +1,1 @@
+"""From devices, files and networks to the wire. No Jittor in here."""

@@ -1,0 +1,81 @@
+"""The capture process of a camera, a video file, a folder of images, or an address."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+from jack_stream.capture.delivery import Delivery
+from jack_stream.capture.device import VideoDevice
+from jack_stream.capture.images import ImageFolder
+from jack_stream.capture.media import MediaWanted
+from jack_stream.capture.medium import Medium, is_address
+from jack_stream.capture.reader import SourceReader
+from jack_stream.capture.reconnect import Backoff
+from jack_stream.capture.resize import Resizer
+from jack_stream.capture.soundtrack import SoundWanted
+from jack_stream.clock import TimeSource
+from jack_stream.config import CameraSettings
+from jack_stream.wire.health import HealthReporter
+from jack_stream.wire.publisher import Publisher
+
+__all__ = ["open_source", "run"]
+
+_Source: TypeAlias = VideoDevice | ImageFolder | Medium
+
+
+def run(
+    settings: CameraSettings,
+    publisher: Publisher,
+    *,
+    clock: TimeSource,
+    stop: threading.Event,
+    health: HealthReporter,
+) -> None:
+    """Publish frames, and sound where the source has it, until it ends or ``stop`` is set.
+
+    Raises:
+        SourceError: the source can't be read and trying again won't help.
+    """
+    counters: Counter[str] = Counter()
+    source = open_source(settings)
+    delivery = Delivery(
+        publisher,
+        clock=clock,
+        stop=stop,
+        health=health,
+        counters=counters,
+        pace=settings.pace,
+        quiet_s=settings.read_timeout_s,
+    )
+    publisher.wait_for_receivers(stop)
+    delivery.deliver(
+        SourceReader(
+            partial(source.samples, clock, counters),
+            backoff=Backoff(settings.reconnect_first_s, settings.reconnect_max_s),
+            counters=counters,
+        )
+    )
+
+
+def open_source(settings: CameraSettings) -> _Source:
+    """What the settings' ``source`` names; nothing is opened yet."""
+    source = settings.source
+    resizer = Resizer(settings.width, settings.height)
+    if source.isdigit():
+        return VideoDevice(int(source), resizer, settings.fps)
+    if source.startswith("/dev/"):
+        return VideoDevice(source, resizer, settings.fps)
+    if not is_address(source) and Path(source).is_dir():
+        return ImageFolder(Path(source), resizer, settings.fps, settings.loop)
+    sound = SoundWanted(settings.sample_rate, settings.block_ms) if settings.sound else None
+    return Medium(
+        source,
+        MediaWanted(resizer, settings.fps, sound),
+        loop=settings.loop,
+        open_timeout_s=settings.open_timeout_s,
+        read_timeout_s=settings.read_timeout_s,
+    )

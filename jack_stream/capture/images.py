@@ -1,0 +1,108 @@
+"""A folder of images as a video."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import structlog
+
+from jack_stream.capture.resize import Resizer
+from jack_stream.capture.samples import Picture, Sample
+from jack_stream.capture.timeline import MediaTimeline
+from jack_stream.clock import NS_PER_S, TimeSource
+from jack_stream.errors import SourceError
+
+__all__ = ["ImageFolder"]
+
+_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+_DEFAULT_FPS = 25.0
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFolder:
+    """The images of a folder in natural order of their names (``2.png`` before ``10.png``).
+
+    Attributes:
+        folder: where they are.
+        resizer: to what size they are brought.
+        fps: images per second of media time.
+        loop: whether the first follows the last.
+    """
+
+    folder: Path
+    resizer: Resizer
+    fps: float | None = None
+    loop: bool = False
+
+    def samples(self, clock: TimeSource, counters: Counter[str]) -> Generator[Sample, None, None]:
+        """Yield pictures; damaged ones are counted (``corrupt_frames``) and leave a gap.
+
+        Raises:
+            SourceError: the folder has no image that can be read.
+        """
+        paths = self._paths()
+        timeline = MediaTimeline(clock)
+        readable = 0
+        index = 0
+        while True:
+            for path in paths:
+                media_ns = int(index * NS_PER_S / (self.fps or _DEFAULT_FPS))
+                timeline.observe(media_ns)
+                restarts = index > 0 and path is paths[0]
+                picture = self._read(path, timeline, media_ns, discontinuity=restarts)
+                index += 1
+                if picture is None:
+                    counters["corrupt_frames"] += 1
+                    continue
+                readable += 1
+                yield picture
+            if not readable:
+                raise SourceError(
+                    f"none of the {len(paths)} images in {self.folder} can be read",
+                    hint="They are damaged, or not what their names say.",
+                )
+            if not self.loop:
+                return
+
+    def _paths(self) -> list[Path]:
+        paths = [p for p in self.folder.iterdir() if p.suffix.lower() in _SUFFIXES]
+        if not paths:
+            raise SourceError(
+                f"{self.folder} has no images",
+                hint=f"Images are files that end with {', '.join(sorted(_SUFFIXES))}.",
+            )
+        return sorted(paths, key=_natural)
+
+    def _read(
+        self, path: Path, timeline: MediaTimeline, media_ns: int, *, discontinuity: bool
+    ) -> Picture | None:
+        try:
+            data = np.fromfile(path, np.uint8)
+        except OSError as error:
+            _log.warning("skipped an image", path=str(path), cause=error.strerror)
+            return None
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        if image is None:
+            _log.warning("skipped an image", path=str(path), cause="it can't be decoded")
+            return None
+        rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+        return Picture(
+            self.resizer(rgb),
+            (rgb.shape[1], rgb.shape[0]),
+            timeline.captured_at_ns(media_ns),
+            timeline.origin_ns,
+            discontinuity,
+        )
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Sorts digits by their value."""
+    parts = re.split(r"(\d+)", path.name)
+    return [(int(part), "") if part.isdigit() else (0, part) for part in parts]
