@@ -119,7 +119,7 @@ def next_snippet(network: Any, inputs: dict[str, Any]) -> Callable[[], Any]:
 
 def with_weights(method: str) -> Any:
     """A model that takes its weights as it would from a bundle."""
-    model = models.create(method)
+    model = models.create(method, **({"seq_len": SNIPPETS[1]} if method == "vaanet" else {}))
     shapes = {name: value.shape for name, value in model.module.state_dict().items()}
     model.set_weights(
         {
