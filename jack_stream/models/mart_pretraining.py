@@ -20,12 +20,14 @@ from jack_stream.models.snippet_transformers import PATCH, TUBELET
 from jack_stream.models.transformer import Block, LayerNorm, sinusoids
 from jack_stream.runtime import jittor
 
-__all__ = ["MARTPretraining", "highest_tokens", "tubelet_targets"]
+__all__ = ["MARTPretraining", "drawn_mask", "highest_tokens", "tubelet_targets"]
 
 jt = jittor()
 Var = Any
 
 _TEXT_SHARE = 0.1
+_REVEALED = 0.1
+_MASKED_SEGMENTS = 0.5
 _HEAD_WIDTH = 32  # of the decoder
 _EPS = 1e-5
 
@@ -47,6 +49,34 @@ def highest_tokens(
     order = np.argsort(attention if lowest else -attention, axis=1, kind="stable")
     mask = np.zeros(attention.shape, bool)
     np.put_along_axis(mask, order[:, :count], values=True, axis=1)
+    return mask
+
+
+def drawn_mask(
+    attention: NDArray[np.float32], ratio: float, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """The mask of one training step, by the released rule.
+
+    Of the ``highest_tokens`` a tenth, drawn from the highest tenth of all tokens, is revealed, and
+    every second segment by chance is not masked at all.
+
+    Args:
+        attention: float32 [N, tokens].
+        ratio: 0..1, growing while training goes on.
+        rng: of the draws.
+
+    Returns:
+        Bool [N, tokens].
+    """
+    mask = highest_tokens(attention, ratio)
+    tokens = attention.shape[1]
+    highest = np.argsort(-attention, axis=1, kind="stable")[:, : int(_REVEALED * tokens)]
+    for row, best in zip(mask, highest, strict=True):
+        row[rng.choice(best, min(int(_REVEALED * ratio * tokens), len(best)), replace=False)] = (
+            False
+        )
+        if rng.random() >= _MASKED_SEGMENTS:
+            row[:] = False
     return mask
 
 
