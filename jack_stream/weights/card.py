@@ -184,7 +184,7 @@ def parse_card(text: str, source: str) -> Card:
         raise BundleError(f"{source}: a card of {len(text)} characters; at most {MAX_CARD_BYTES}")
     try:
         table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # numbers of many digits are plain ValueErrors
         raise BundleError(f"{source}: not a TOML document: {error}") from error
     version = table.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:

@@ -21,6 +21,7 @@ from safetensors.numpy import load_file
 from jack_stream.errors import BundleError
 from jack_stream.weights import Card, Metric, Provenance, TrainingData, read_bundle, write_bundle
 from jack_stream.weights.bundle import read_card
+from jack_stream.weights.card import dump_card, parse_card
 from jack_stream.weights.tensors import parse_tensors
 
 Tensors = dict[str, np.ndarray]
@@ -338,6 +339,29 @@ def test_faults_of_a_card_name_file_key_and_value(
         read_bundle(tmp_path / "b")
     for message in [str(file), *messages]:
         assert message in str(caught.value)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, 5000), st.text(max_size=5)), max_size=3))
+def test_any_damage_to_a_card_is_a_bundle_error(cuts: list[tuple[int, str]]) -> None:
+    text = dump_card(make_card())
+    for position, replacement in cuts:
+        begin = position % len(text)
+        text = text[:begin] + replacement + text[begin + len(replacement) :]
+    try:
+        card = parse_card(text, "card.toml")
+    except BundleError as error:
+        assert str(error).startswith("card.toml: ")  # noqa: PT017 - either outcome is right
+        return
+    assert parse_card(dump_card(card), "again") == card
+
+
+@pytest.mark.parametrize(
+    "text", ["a = " + "9" * 5000, "a = " + "[" * 5000, "a" * (2 << 20), "a = 1\na = 2", "\0"]
+)
+def test_cards_that_are_no_toml(text: str) -> None:
+    with pytest.raises(BundleError, match="card"):
+        parse_card(text, "card.toml")
 
 
 def test_claims_that_a_card_must_back() -> None:
