@@ -308,6 +308,19 @@ def test_the_legacy_form(tmp_path: Path) -> None:
             read_checkpoint(tmp_path / "a.pth")
 
 
+def test_what_python_2_and_torch_0_3_wrote(tmp_path: Path) -> None:
+    """Texts as bytes, storages as views, and the first form of the tensor's call."""
+    heads = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}]
+    view = b"(U\1vK\2K\3t"  # the key of the view, where it begins, how long it is
+    storage = b"(U\x07storagectorch.cuda\nFloatStorage\nU\0019U\6cuda:0K\6" + view + b"tQ"
+    call = b"ctorch._utils\n_rebuild_tensor\n(" + storage + b"K\1(K\2t(K\1ttR"
+    state = b"\x80\2}U\nstate_dict}U\1w" + call + b"ss."
+    body = struct.pack("<q", 6) + np.arange(6, dtype=np.float32).tobytes()
+    data = b"".join(pickle.dumps(head, 2) for head in heads)
+    (tmp_path / "a.pth").write_bytes(data + state + pickle.dumps(["9"], 2) + body)
+    assert_equal(read_checkpoint(tmp_path / "a.pth").tensors, {"w": np.array([3, 4], np.float32)})
+
+
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     form=st.sampled_from(["zip", "legacy", "pickle"]),
