@@ -39,6 +39,7 @@ __all__ = [
     "Config",
     "EventsSettings",
     "MicrophoneSettings",
+    "Pace",
     "PoseSettings",
     "RecordingSettings",
     "RuntimeSettings",
@@ -207,9 +208,18 @@ class StreamSettings(_Section):
                 f"stream {self.name!r} needs a camera and/or a microphone, or a scene, or a"
                 " recording"
             )
-        if self.pose is not None and self.camera is None and self.scene is None:
+        if self.pose is not None and not self.picture_source:
             raise ValueError(f"stream {self.name!r}: poses are found in pictures; add a camera")
         return self
+
+    @property
+    def picture_source(self) -> Literal["camera", "scene", "recording", ""]:
+        """The process that publishes the stream's pictures, empty if none may."""
+        if self.camera is not None:
+            return "camera"
+        if self.scene is not None:
+            return "scene"
+        return "recording" if self.recording is not None else ""
 
 
 class Config(_Section):

@@ -46,6 +46,7 @@ class Intake:
         self._clock = clock
         self._publishers = dict(publishers)
         self._ended: defaultdict[str, set[str]] = defaultdict(set)
+        self._seen: defaultdict[str, set[str]] = defaultdict(set)
         self._unknown = 0
         self._lanes = {
             stream: [(a, WindowAssembler(stream, a.spec, shrink=a.shrink)) for a in found]
@@ -68,6 +69,8 @@ class Intake:
                     self._queue.put(Job(window, analyzer, self._clock.now_ns()), stop)
             if isinstance(message, End):
                 self._note_end(message)
+            else:
+                self._seen[stream].add(message.stamp.session)
 
     def counters(self) -> dict[str, int]:
         """Samples and windows over all streams, for health messages."""
@@ -78,6 +81,10 @@ class Intake:
         return dict(total)
 
     def _note_end(self, end: End) -> None:
+        """A recording has the sessions of several processes behind one publisher."""
         self._ended[end.stamp.stream].add(end.stamp.session)
-        if all(len(self._ended[s]) >= count for s, count in self._publishers.items()):
+        if all(
+            len(self._ended[stream]) >= count and self._seen[stream] <= self._ended[stream]
+            for stream, count in self._publishers.items()
+        ):
             self.finished.set()

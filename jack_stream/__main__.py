@@ -1,0 +1,5 @@
+"""``python -m jack_stream`` is ``jack-stream``."""
+
+from jack_stream.cli import main
+
+main()

@@ -1,0 +1,200 @@
+"""``demo``, ``run``, ``infer`` and ``watch``: everything that shows a running system."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from jack_stream.cli.options import (
+    ConfigOption,
+    EventsOption,
+    HealthOption,
+    SetOption,
+    load_config,
+    stop_on_signals,
+)
+from jack_stream.config import Config
+from jack_stream.events.schema import Event
+from jack_stream.events.subscriber import DEFAULT_ENDPOINT, Subscription
+from jack_stream.view.terminal import Board
+from jack_stream.wire.messages import Health
+from jack_stream.wire.receiver import Receiver
+
+__all__ = ["demo", "infer", "run", "watch"]
+
+DEFAULT_HEALTH_ENDPOINT = "tcp://127.0.0.1:5578"
+_DRAW_HZ = 5
+_SLICE_S = 0.1
+
+
+def run(
+    config: ConfigOption,
+    overrides: SetOption = None,
+    show: Annotated[bool, typer.Option("--watch", help="Show the live view.")] = False,
+) -> None:
+    """Start all processes of a configuration and keep them alive, until Ctrl-C or SIGTERM.
+
+    Files end by themselves. Events are published at `events.endpoint`; look at them with
+    `jack-stream watch` from another terminal.
+    """
+    loaded = load_config(config, overrides)
+    _prepare(loaded)
+    stop = stop_on_signals()
+    if show:
+        code, _ = _shown(loaded, stop)
+    else:
+        from jack_stream import log  # noqa: PLC0415
+        from jack_stream.service.supervisor import Supervisor  # noqa: PLC0415
+
+        log.set_up(loaded.runtime.log_format)
+        code = Supervisor(loaded).run(stop)
+    sys.exit(code)
+
+
+def infer(config: ConfigOption, overrides: SetOption = None) -> None:
+    """Run only the inference process of a configuration.
+
+    For captures that run elsewhere on this machine (`jack-stream capture`) with the same
+    `runtime.directory`.
+    """
+    from jack_stream import log  # noqa: PLC0415
+    from jack_stream.service.plan import WorkerPlan  # noqa: PLC0415
+    from jack_stream.service.worker import run as work  # noqa: PLC0415
+
+    loaded = load_config(config, overrides)
+    log.set_up(loaded.runtime.log_format)
+    work(WorkerPlan("inference"), loaded, stop_on_signals())
+
+
+def watch(
+    events: EventsOption = DEFAULT_ENDPOINT,
+    health: HealthOption = DEFAULT_HEALTH_ENDPOINT,
+    stream: Annotated[str | None, typer.Option(help="Show only this stream.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print events as JSON lines instead.")
+    ] = False,
+    count: Annotated[
+        int | None, typer.Option(help="End after so many events.", show_default=False)
+    ] = None,
+) -> None:
+    """Show what a running system says: a line per stream and person, a bar per emotion."""
+    stop = stop_on_signals()
+    board = Board()
+    seen = 0
+
+    def take(event: Event) -> None:
+        nonlocal seen
+        seen += 1
+        if as_json:
+            _print_json(event)
+        board.event(event)
+        if count is not None and seen >= count:
+            stop.set()
+
+    with (
+        Subscription(events, stream=stream) as subscription,
+        Receiver([health], {"health"}) as reports,
+        contextlib.nullcontext() if as_json else _drawing(board) as draw,
+    ):
+        while not stop.is_set():
+            event = subscription.next(_SLICE_S)
+            if event is not None:
+                take(event)
+            while isinstance(report := reports.get(0), Health):
+                board.health(report)
+            if draw is not None:
+                draw()
+
+
+def demo(
+    camera: Annotated[
+        str | None,
+        typer.Option(help="Watch this camera instead of the built-in scene, such as 0."),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=10, help="How long.")] = 48.0,
+    picture: Annotated[
+        Path, typer.Option(help="Where to save the picture of the timeline.", dir_okay=False)
+    ] = Path("jack-stream-demo.png"),
+) -> None:
+    """See it work, with nothing but this package: a walking figure, drawn, seen and read.
+
+    A scene process draws a person who walks in four styles, with sound; the pose process finds
+    the person in the pictures; the gait network reads the walk. Everything goes through the same
+    sockets and processes as with a camera.
+    """
+    from jack_stream.service.session import private  # noqa: PLC0415
+    from jack_stream.view.summary import summarise  # noqa: PLC0415
+    from jack_stream.view.timeline import save_timeline  # noqa: PLC0415
+
+    overrides = [f"streams.0.scene.seconds={seconds}"]
+    if camera is not None:
+        overrides = [f"streams.0.camera.source={camera!r}"]
+    config = private(load_config("demo-camera" if camera else "demo", overrides))
+    _prepare(config)
+    stop = stop_on_signals()
+    if camera is not None:
+        timer = threading.Timer(seconds, stop.set)
+        timer.daemon = True
+        timer.start()
+    code, events = _shown(config, stop)
+    typer.echo(summarise(events))
+    if events:
+        save_timeline(events, picture)
+        typer.echo(f"The timeline is drawn in {picture}.")
+    sys.exit(code)
+
+
+def _shown(config: Config, stop: threading.Event) -> tuple[int, list[Event]]:
+    """Run a configuration under the live view; the exit code and all events."""
+    from jack_stream.service.session import run_session  # noqa: PLC0415
+
+    board, events = Board(), list[Event]()
+
+    def take(event: Event) -> None:
+        events.append(event)
+        board.event(event)
+
+    with _drawing(board) as draw:
+        code = run_session(config, stop, on_event=take, on_health=board.health, on_turn=draw)
+    return code, events
+
+
+def _prepare(config: Config) -> None:
+    """Find mistakes before any process is started."""
+    from jack_stream.inference.catalogue import check_methods  # noqa: PLC0415
+
+    check_methods(settings for stream in config.streams for settings in stream.analyzers)
+
+
+@contextlib.contextmanager
+def _drawing(board: Board) -> Iterator[Callable[[], None]]:
+    """A function that draws the board if it is time to; prints nothing where there is no screen."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda: None
+        return
+    drawn_s = 0.0
+    with Live(board.render(), console=console, auto_refresh=False) as live:
+
+        def draw() -> None:
+            nonlocal drawn_s
+            if time.monotonic() - drawn_s >= 1 / _DRAW_HZ:
+                drawn_s = time.monotonic()
+                live.update(board.render(), refresh=True)
+
+        yield draw
+
+
+def _print_json(event: Event) -> None:
+    from jack_stream.events.schema import encode  # noqa: PLC0415
+
+    typer.echo(encode(event)[1].decode())

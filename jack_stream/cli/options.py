@@ -1,0 +1,93 @@
+"""Options that several commands share, and how they become a configuration."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jack_stream import config as configuration
+from jack_stream.config import Config
+from jack_stream.errors import ConfigError
+
+__all__ = [
+    "ConfigOption",
+    "EventsOption",
+    "HealthOption",
+    "SetOption",
+    "load_config",
+    "ready_configurations",
+    "stop_on_signals",
+]
+
+ConfigOption = Annotated[
+    str,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE|NAME",
+        help="A TOML file, or the name of a ready configuration (`jack-stream config list`).",
+        show_default=False,
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override one value, such as streams.0.camera.source=1. May be repeated.",
+    ),
+]
+EventsOption = Annotated[
+    str, typer.Option("--events", metavar="ENDPOINT", help="Where events are published.")
+]
+HealthOption = Annotated[
+    str, typer.Option("--health", metavar="ENDPOINT", help="Where health is published.")
+]
+
+
+def ready_configurations() -> dict[str, Path]:
+    """The configurations that come with the package, by name."""
+    package = Path(str(files("jack_stream")))
+    # In a wheel they lie in the package, in a checkout beside it.
+    for folder in (package / "configs", package.parent / "configs"):
+        if found := sorted(folder.glob("*.toml")):
+            return {path.stem: path for path in found}
+    return {}
+
+
+def load_config(name: str, overrides: list[str] | None) -> Config:
+    """Read the configuration that an option names.
+
+    Raises:
+        ConfigError: there is none, or something in it is wrong.
+    """
+    path = Path(name)
+    ready = ready_configurations()
+    if not path.exists() and name in ready:
+        path = ready[name]
+    elif not path.exists():
+        raise ConfigError(
+            f"{name}: there is no such file or ready configuration",
+            hint=f"ready configurations: {', '.join(ready)}",
+        )
+    return configuration.load(path, overrides or ())
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and Ctrl-C set; a second Ctrl-C ends the process at once."""
+    stop = threading.Event()
+
+    def end(number: int, _frame: object) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            sys.exit(130)
+        stop.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    return stop

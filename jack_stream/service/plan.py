@@ -1,0 +1,90 @@
+"""Which processes a configuration needs, and who listens to whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from jack_stream.config import Config, StreamSettings
+
+__all__ = ["Role", "WorkerPlan", "plan", "sources"]
+
+Role: TypeAlias = Literal["camera", "microphone", "scene", "recording", "pose", "inference"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPlan:
+    """One process.
+
+    Attributes:
+        role: what it does.
+        stream: the stream that it serves; empty for inference, which serves all.
+    """
+
+    role: Role
+    stream: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called in health messages and logs."""
+        return f"{self.role}.{self.stream}" if self.stream else self.role
+
+    def receivers(self, config: Config) -> int:
+        """How many processes listen to this one; it begins once they do."""
+        if self.role == "inference":
+            return 0
+        stream = config.stream(self.stream)
+        wanted = _wanted_by_inference(stream)
+        if self.role == "pose":
+            return int("pose" in wanted)
+        if self.role == "microphone":
+            return int("audio" in wanted)
+        if self.role == "recording":
+            return int(bool(wanted - {"pose"} if stream.pose else wanted)) + int(bool(stream.pose))
+        heard_here = "audio" in wanted and stream.microphone is None
+        return int("frame" in wanted or heard_here) + int(stream.pose is not None)
+
+
+def plan(config: Config) -> list[WorkerPlan]:
+    """The processes of a configuration: each stream's sources, then inference."""
+    roles: tuple[Role, ...] = ("camera", "microphone", "scene", "recording", "pose")
+    workers = [
+        WorkerPlan(role, stream.name)
+        for stream in config.streams
+        for role in roles
+        if getattr(stream, role) is not None
+    ]
+    return [*workers, WorkerPlan("inference")]
+
+
+def sources(config: Config, stream: str, *, poses_only: bool = False) -> list[str]:
+    """Where a stream's captures are published.
+
+    Args:
+        config: the configuration.
+        stream: the stream's name.
+        poses_only: leave pictures and sound out.
+
+    Raises:
+        ConfigError: there is no such stream.
+    """
+    config.stream(stream)
+    devices = {"pose"} if poses_only else {"camera", "microphone", "scene", "recording", "pose"}
+    return [
+        config.capture_endpoint(stream, worker.role)
+        for worker in plan(config)
+        if worker.stream == stream and worker.role in devices
+    ]
+
+
+def _wanted_by_inference(stream: StreamSettings) -> set[str]:
+    from jack_stream.models.registry import METHODS  # noqa: PLC0415 - capture needs no models
+
+    names = {"video": "frame", "audio": "audio", "pose": "pose"}
+    return {
+        names[modality]
+        for analyzer in stream.analyzers
+        if analyzer.method in METHODS
+        for modality in METHODS[analyzer.method].modalities
+        if modality in names
+    }

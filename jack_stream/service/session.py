@@ -1,0 +1,87 @@
+"""A running system and someone who looks at its events, in one process."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from jack_stream import log
+from jack_stream.config import Config, EventsSettings, Pace, RecordingSettings, StreamSettings
+from jack_stream.events.schema import Event
+from jack_stream.events.subscriber import Subscription
+from jack_stream.service.supervisor import Supervisor
+from jack_stream.wire.messages import Health
+from jack_stream.wire.policy import Policy
+
+__all__ = ["private", "recorded", "run_session"]
+
+_SLICE_S = 0.1
+
+
+def private(config: Config) -> Config:
+    """The configuration with all its sockets in a folder of its own, beside any running system."""
+    folder = config.directory / f"{time.monotonic_ns():x}"
+    runtime = config.runtime.model_copy(update={"directory": folder})
+    events = EventsSettings(
+        endpoint=f"ipc://{folder}/events", health_endpoint=f"ipc://{folder}/health-out"
+    )
+    return config.model_copy(update={"runtime": runtime, "events": events})
+
+
+def recorded(config: Config, recording: Path, *, fast: bool) -> Config:
+    """The configuration with a recording in place of its first stream's devices, and no other.
+
+    Args:
+        config: whose analyzers are to look at the recording.
+        recording: a file that ``jack-stream record`` wrote.
+        fast: lossless and as fast as the models go, instead of with its own timing.
+    """
+    pace: Pace = "fast" if fast else "realtime"
+    stream = StreamSettings(
+        name=config.streams[0].name,
+        recording=RecordingSettings(path=recording, pace=pace),
+        analyzers=config.streams[0].analyzers,
+    )
+    policy = Policy.LOSSLESS if fast else config.runtime.policy
+    runtime = config.runtime.model_copy(update={"policy": policy})
+    return config.model_copy(update={"runtime": runtime, "streams": (stream,)})
+
+
+def run_session(
+    config: Config,
+    stop: threading.Event,
+    *,
+    on_event: Callable[[Event], None],
+    on_health: Callable[[Health], None] = lambda _: None,
+    on_turn: Callable[[], None] = lambda: None,
+) -> int:
+    """Run a configuration and hand its events to a function, none missing.
+
+    Args:
+        config: what to run.
+        stop: ends it.
+        on_event: called with each event, in this thread.
+        on_health: called with each report, in the supervisor's thread.
+        on_turn: called about ten times a second, in this thread.
+
+    Returns:
+        0, or the exit code of the process whose failure ended the run.
+    """
+    log.set_up(config.runtime.log_format)
+    supervisor = Supervisor(config, on_health=on_health)
+    codes: list[int] = []
+    # Subscribed before inference binds, so that not even the first event is missed.
+    with Subscription(config.events.endpoint) as subscription:
+        thread = threading.Thread(target=lambda: codes.append(supervisor.run(stop)))
+        thread.start()
+        while True:
+            event = subscription.next(_SLICE_S)
+            if event is not None:
+                on_event(event)
+            elif not thread.is_alive():
+                break
+            on_turn()
+        thread.join()
+    return codes[0] if codes else 1

@@ -1,0 +1,182 @@
+"""Starts the processes of a configuration, keeps them alive, and ends them together."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+import zmq
+
+from jack_stream.clock import Clock
+from jack_stream.config import Config
+from jack_stream.errors import WireError
+from jack_stream.service.child import Child
+from jack_stream.service.notify import Notifier
+from jack_stream.service.plan import plan
+from jack_stream.wire.codec import decode, encode
+from jack_stream.wire.endpoint import prepare_ipc
+from jack_stream.wire.messages import Health, Stamp, State
+
+__all__ = ["Supervisor"]
+
+STOP_WITHIN_S = 4.0
+_TURN_MS = 100
+_PROGRESS_WITHIN_S = 60.0
+_log = structlog.get_logger()
+
+
+class Supervisor:
+    """Runs a configuration until it is stopped or all its sources are over.
+
+    Args:
+        config: what to run.
+        notifier: whom to tell (systemd), by default the one of the environment.
+        on_health: called with every report of every process.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        notifier: Notifier | None = None,
+        on_health: Callable[[Health], None] | None = None,
+    ) -> None:
+        self.children = {one.name: Child(one) for one in plan(config)}
+        self._config = config
+        self._config_json = config.model_dump_json()
+        self._notifier = notifier or Notifier.from_environment()
+        self._on_health = on_health
+        self._clock = Clock()
+        self._session = f"{self._clock.now_ns():x}"[-8:]
+        self._seq = 0
+        self._ready = False
+        self._petted_s = 0.0
+        self._progress = (0, 0)
+        self._progress_s = time.monotonic()
+
+    def run(self, stop: threading.Event) -> int:
+        """Run until ``stop`` is set or everything is over.
+
+        Returns:
+            0, or the exit code of the process whose failure ended the run.
+        """
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+        inbox, outlet = context.socket(zmq.PULL), context.socket(zmq.PUB)
+        try:
+            prepare_ipc(self._config.health_inbox)
+            prepare_ipc(self._config.events.health_endpoint)
+            inbox.bind(self._config.health_inbox)
+            outlet.bind(self._config.events.health_endpoint)
+            for child in self.children.values():
+                child.start(self._config_json)
+            try:
+                while not stop.is_set() and not self._is_over():
+                    self._collect(inbox, outlet)
+                    self._tend(outlet)
+                    self._pet()
+            finally:
+                self._end(inbox, outlet)
+        finally:
+            inbox.close(linger=0)
+            outlet.close(linger=500)
+        return self._exit_code()
+
+    def _is_over(self) -> bool:
+        inference = self.children["inference"]
+        if inference.finished or inference.failed:
+            return True
+        sources = [c for c in self.children.values() if c.plan.role not in {"pose", "inference"}]
+        return all(child.failed for child in sources)
+
+    def _exit_code(self) -> int:
+        failed = [c.exit_code or 1 for c in self.children.values() if c.failed]
+        inference = self.children["inference"]
+        if inference.failed:
+            return inference.exit_code or 1
+        sources = [c for c in self.children.values() if c.plan.role not in {"pose", "inference"}]
+        return failed[0] if failed and all(c.failed for c in sources) else 0
+
+    def _collect(self, inbox: zmq.Socket[bytes], outlet: zmq.Socket[bytes]) -> None:
+        """Take in the reports that have come and pass them on."""
+        timeout = _TURN_MS
+        while inbox.poll(timeout):
+            timeout = 0
+            parts = inbox.recv_multipart()
+            try:
+                health = decode(parts)
+            except WireError as error:
+                _log.warning("dropped a malformed report", cause=str(error))
+                continue
+            if isinstance(health, Health) and health.process in self.children:
+                self._hear(health)
+                outlet.send_multipart(parts)
+
+    def _hear(self, health: Health) -> None:
+        child = self.children[health.process]
+        before = child.health.state if child.health is not None else None
+        child.hear(health)
+        if before != health.state:
+            _log.info(health.state, process=health.process, detail=health.detail)
+        if health.process == "inference" and health.state == "running":
+            if not self._ready:
+                self._ready = True
+                self._notifier.ready()
+            counters = health.counters
+            progress = (counters.get("messages_received", 0), counters.get("windows", 0))
+            if progress[1] != self._progress[1] or progress[0] == self._progress[0]:
+                self._progress_s = time.monotonic()
+            self._progress = progress
+        if self._on_health is not None:
+            self._on_health(health)
+
+    def _tend(self, outlet: zmq.Socket[bytes]) -> None:
+        """Restart what died, and say so."""
+        for name, child in self.children.items():
+            was_there = child.pid is not None
+            outcome = child.look()
+            if was_there and outcome in {"died", "hung", "failed"}:
+                wait = f"; again in {child.restart_in_s():.1f} s" if outcome != "failed" else ""
+                detail = f"{outcome} (exit code {child.exit_code}){wait}"
+                _log.warning(detail, process=name)
+                self._report(outlet, name, child, detail)
+            if child.may_restart():
+                child.restarts += 1
+                child.start(self._config_json)
+
+    def _report(self, outlet: zmq.Socket[bytes], name: str, child: Child, detail: str) -> None:
+        stamp = Stamp(child.plan.stream, self._seq, self._clock.now_ns(), self._session)
+        self._seq += 1
+        state: State = "stopped" if child.failed else "reconnecting"
+        health = Health(stamp, name, state, {"restarts": child.restarts}, {}, detail)
+        outlet.send_multipart(encode(health))
+        if self._on_health is not None:
+            self._on_health(health)
+
+    def _pet(self) -> None:
+        """Tell systemd's watchdog that results leave, unless they do not.
+
+        Data that comes in for a minute without a window being finished is a hang. A source that
+        is away is none: starting the service again would not bring it back.
+        """
+        interval_s = self._notifier.watchdog_interval_s
+        now_s = time.monotonic()
+        if interval_s is None or now_s - self._petted_s < interval_s:
+            return
+        if not self._ready or now_s - self._progress_s < _PROGRESS_WITHIN_S:
+            self._petted_s = now_s
+            self._notifier.watchdog()
+            windows = self._progress[1]
+            self._notifier.status(f"{len(self._config.streams)} streams, {windows} windows")
+
+    def _end(self, inbox: zmq.Socket[bytes], outlet: zmq.Socket[bytes]) -> None:
+        """End all processes within :data:`STOP_WITHIN_S`; what they published is sent."""
+        self._notifier.stopping()
+        for child in self.children.values():
+            child.terminate()
+        until_s = time.monotonic() + STOP_WITHIN_S
+        for name, child in self.children.items():
+            if not child.wait(until_s):
+                _log.warning("did not end in time and was killed", process=name)
+        self._collect(inbox, outlet)

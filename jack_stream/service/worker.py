@@ -1,0 +1,120 @@
+"""One process of a running system: takes its configuration from its parent and does its part."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from typing import TextIO
+
+import structlog
+
+from jack_stream import log
+from jack_stream.clock import Clock
+from jack_stream.config import Config
+from jack_stream.errors import ConfigError
+from jack_stream.service.plan import WorkerPlan
+from jack_stream.wire.health import HealthReporter
+from jack_stream.wire.publisher import Publisher
+from jack_stream.wire.receiver import Receiver
+
+__all__ = ["main", "run"]
+
+
+def main(worker: WorkerPlan, parent: TextIO = sys.stdin) -> None:
+    """Read one line of configuration from the parent, and work until it goes away or says so.
+
+    Args:
+        worker: which process this is.
+        parent: the parent's end of a pipe: the configuration as one line of JSON, then nothing
+            until the parent ends. So no process outlives the one that started it.
+
+    Raises:
+        JackError: what can't be mended by trying again.
+    """
+    line = parent.readline()
+    if not line.strip():
+        raise ConfigError("a worker takes its configuration from the process that starts it")
+    config = Config.model_validate_json(line)
+    log.set_up(config.runtime.log_format)
+    structlog.contextvars.bind_contextvars(process=worker.name)
+    stop = threading.Event()
+
+    def end(_number: int, _frame: object) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is the parent's to handle
+    threading.Thread(target=_stop_with, args=(parent, stop), daemon=True).start()
+    run(worker, config, stop)
+
+
+def run(worker: WorkerPlan, config: Config, stop: threading.Event) -> None:
+    """Do a process's part until stopped or until its source ends."""
+    clock = Clock()
+    with HealthReporter(
+        worker.name, worker.stream, clock=clock, endpoint=config.health_inbox
+    ) as health:
+        health.report("starting")
+        if worker.role == "inference":
+            from jack_stream.inference import process  # noqa: PLC0415 - one role's libraries each
+
+            process.run(config, clock=clock, stop=stop, health=health)
+            return
+        with Publisher(
+            config.capture_endpoint(worker.stream, worker.role),
+            worker.stream,
+            policy=config.runtime.policy,
+            clock=clock,
+            wait_for=worker.receivers(config),
+        ) as publisher:
+            _capture(worker, config, publisher, clock=clock, stop=stop, health=health)
+        health.report("stopped", detail="the source is over" if not stop.is_set() else "")
+
+
+def _capture(
+    worker: WorkerPlan,
+    config: Config,
+    publisher: Publisher,
+    *,
+    clock: Clock,
+    stop: threading.Event,
+    health: HealthReporter,
+) -> None:
+    stream = config.stream(worker.stream)
+    # Each role imports its own libraries only: a camera needs no MediaPipe, poses no PortAudio.
+    if stream.pose is not None and worker.role == "pose":
+        from jack_stream.capture.pose import process as pose  # noqa: PLC0415
+
+        with Receiver(
+            [config.capture_endpoint(stream.name, stream.picture_source)],
+            {"frame", "end"},
+            policy=config.runtime.policy,
+            capacity={"frame": stream.pose.capacity},
+        ) as receiver:
+            pose.run(stream.pose, receiver, publisher, clock=clock, stop=stop, health=health)
+        return
+    if not publisher.wait_for_receivers(stop):
+        return
+    if stream.camera is not None and worker.role == "camera":
+        from jack_stream.capture import camera  # noqa: PLC0415
+
+        camera.run(stream.camera, publisher, clock=clock, stop=stop, health=health)
+    elif stream.microphone is not None and worker.role == "microphone":
+        from jack_stream.capture import microphone  # noqa: PLC0415
+
+        microphone.run(stream.microphone, publisher, clock=clock, stop=stop, health=health)
+    elif stream.scene is not None:
+        from jack_stream.capture.scene import process as scene  # noqa: PLC0415
+
+        scene.run(stream.scene, publisher, clock=clock, stop=stop, health=health)
+    elif stream.recording is not None:
+        from jack_stream.capture import replay  # noqa: PLC0415
+
+        replay.run(stream.recording, publisher, clock=clock, stop=stop, health=health)
+
+
+def _stop_with(parent: TextIO, stop: threading.Event) -> None:
+    while parent.readline():
+        pass
+    stop.set()
