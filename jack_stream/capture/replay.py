@@ -1,0 +1,59 @@
+"""Replay: a recording through the same sockets, with the stamps that it was recorded with."""
+
+from __future__ import annotations
+
+import threading
+
+from jack_stream.capture.recording import RecordingReader
+from jack_stream.clock import NS_PER_S, TimeSource
+from jack_stream.config import RecordingSettings
+from jack_stream.wire.health import HealthReporter
+from jack_stream.wire.publisher import Publisher
+
+__all__ = ["run"]
+
+_SLICE_S = 0.2
+
+
+def run(
+    settings: RecordingSettings,
+    publisher: Publisher,
+    *,
+    clock: TimeSource,
+    stop: threading.Event,
+    health: HealthReporter,
+) -> None:
+    """Publish a recording's messages unchanged, until its end or ``stop``.
+
+    Topics, sequence numbers, times and sessions stay those of the recording; the publisher's own
+    stream name is not used.
+
+    Raises:
+        SourceError: it is no recording, or can't be read.
+    """
+    with RecordingReader(settings.path) as recording:
+        health.report("starting")
+        publisher.wait_for_receivers(stop)
+        first_ns: int | None = None
+        began_ns = clock.now_ns()
+        counters = {"messages": 0, "incomplete": 0}
+        for message in recording:
+            if first_ns is None:
+                first_ns = message.arrived_at_ns
+            if settings.pace == "realtime":
+                _wait_until(began_ns + message.arrived_at_ns - first_ns, clock, stop)
+            if stop.is_set() or not publisher.send_parts(message.parts):
+                break
+            counters["messages"] += 1
+            health.report("running", counters)
+        counters["incomplete"] = int(recording.complete is False)
+        detail = "the recording is damaged or cut short" if counters["incomplete"] else ""
+        health.report("stopped", counters, detail=detail)
+
+
+def _wait_until(at_ns: int, clock: TimeSource, stop: threading.Event) -> None:
+    while not stop.is_set():
+        left_ns = at_ns - clock.now_ns()
+        if left_ns <= 0:
+            return
+        stop.wait(min(left_ns / NS_PER_S, _SLICE_S))
