@@ -3,8 +3,8 @@
 The pose network follows one person per instance. So every person followed has an instance, which
 is shown the picture with the other people painted out; one spare instance looks for someone new,
 where a face or movement is that belongs to nobody, or in the whole picture now and then. What it
-finds counts as a person once it has been plausible (`plausibility`) for a while and has lived, that is,
-moved: furniture never does. A person who has lived may stand as still as they like.
+finds counts as a person once it has been plausible (`plausibility`) for a while and has lived,
+that is, moved: furniture never does. A person who has lived may stand as still as they like.
 """
 
 from __future__ import annotations
