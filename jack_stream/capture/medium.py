@@ -25,6 +25,7 @@ from jack_stream.errors import SourceError, SourceLostError
 
 __all__ = ["Medium", "is_address"]
 
+_LIVE_ONLY = ("rtsp:", "rtsps:", "rtmp:", "rtmps:", "rtp:", "udp:", "srt:")
 _LOW_DELAY = {"rtsp_transport": "tcp", "fflags": "nobuffer", "flags": "low_delay"}
 """Measured against a server on loopback: 61 ms from glass to frame instead of up to 1.1 s."""
 _WITHOUT_TIMESTAMPS = ("mpjpeg", "mjpeg", "h264", "hevc")
@@ -66,8 +67,8 @@ class Medium:
         again = False
         while True:
             with self._opened() as container:
-                live = is_address(self.source) and container.duration is None
-                if live or self.source.startswith("rtsp"):
+                live = self._only_live or (is_address(self.source) and container.duration is None)
+                if live:
                     yield from self._live(container, clock, counters)
                 reader = MediaReader(container, self.source, self.wanted, timeline, counters)
                 samples = in_order(reader.samples())
@@ -81,6 +82,10 @@ class Medium:
                 return
             timeline.begin_loop(reader.end_ns)
             again = True
+
+    @property
+    def _only_live(self) -> bool:
+        return self.source.lower().startswith(_LIVE_ONLY)
 
     def _live(
         self, container: av.container.InputContainer, clock: TimeSource, counters: Counter[str]
@@ -99,7 +104,7 @@ class Medium:
         try:
             container = av.open(
                 self.source,
-                options=_LOW_DELAY if address else {},
+                options=_LOW_DELAY if self._only_live else {},
                 timeout=(self.open_timeout_s, self.read_timeout_s) if address else None,
                 metadata_errors="replace",
             )

@@ -6,7 +6,8 @@ import re
 
 __all__ = ["redact"]
 
-_USER = re.compile(r"(?<=://)[^\s/?#]+(?=@)")
+# The second form is a password with an unencoded slash; digits and a slash are a port.
+_USER = re.compile(r"(?<=://)(?:[^\s/?#:]+:(?!\d+/)\S+|[^\s/?#]+)(?=@)")
 _SECRET_PARAMETER = re.compile(
     r"(?P<name>[?&;][^=&;\s]*(?:pass|pwd|token|secret|key|auth|sig)[^=&;\s]*=)[^&;#\s'\"]+",
     re.IGNORECASE,

@@ -32,7 +32,7 @@ class SoundWanted:
 
 
 class SoundTrack:
-    """Turns decoded frames into blocks.
+    """Turns decoded frames into blocks of the mean of their channels.
 
     Sound is placed by counting its samples; only where timestamps deviate from the count by more
     than 20 ms a gap is taken to be there (``sound_gaps``); where they go back, the sound follows
@@ -49,7 +49,7 @@ class SoundTrack:
         self._wanted = wanted
         self._start_ns = start_ns
         self._counters = counters
-        self._mono: av.AudioResampler | None = None
+        self._planar: av.AudioResampler | None = None
         self._layout = ("", "", 0)
         self._blocks: BlockResampler | None = None
         self._anchor_ns = 0
@@ -61,7 +61,7 @@ class SoundTrack:
 
         The blocks' ``captured_at_ns`` is their media time; placing it is the caller's.
         """
-        samples = finite(self._to_mono(frame), self._counters)
+        samples = finite(self._mono(frame), self._counters)
         deviation_ns = self._deviation_ns(frame)
         sounds: list[Sound] = []
         if self._blocks is None or self._blocks.rate_in != frame.sample_rate:
@@ -100,12 +100,15 @@ class SoundTrack:
         rate = self._wanted.sample_rate
         return [Sound(b.samples, rate, b.at_ns, discontinuity=b.discontinuity) for b in blocks]
 
-    def _to_mono(self, frame: av.AudioFrame) -> NDArray[np.float32]:
+    def _mono(self, frame: av.AudioFrame) -> NDArray[np.float32]:
         layout = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if self._mono is None or layout != self._layout:
-            self._mono = av.AudioResampler(format="flt", layout="mono")
+        if self._planar is None or layout != self._layout:
+            self._planar = av.AudioResampler(format="fltp")  # all channels, at the same rate
             self._layout = layout
-        mono = [part.to_ndarray()[0] for part in self._mono.resample(frame)]
+        mono = [
+            part.to_ndarray().mean(axis=0, dtype=np.float32)
+            for part in self._planar.resample(frame)
+        ]
         return np.concatenate(mono) if mono else np.empty(0, np.float32)
 
 
