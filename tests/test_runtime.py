@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -144,6 +145,29 @@ def test_the_cache_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             other.wait(timeout=0.3)
     assert other.communicate(timeout=30)[0] == "held\n"
+
+
+def test_a_compiling_process_ends_with_its_parent() -> None:
+    code = (
+        "import multiprocessing, os, signal; from jack_stream.runtime import importing\n"
+        "start = importing._dying_with(os.getpid(), lambda: None)\n"
+        "pool = multiprocessing.get_context('fork').Pool(1, start)\n"
+        "print(pool.apply(os.getpid), flush=True)\n"
+        "signal.pause()"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+    assert parent.stdout is not None
+    child = os.pidfd_open(int(parent.stdout.readline()))
+    parent.kill()
+    parent.communicate()
+    ended, _, _ = select.select([child], [], [], 30)
+    os.close(child)
+    assert ended
 
 
 @pytest.mark.jittor

@@ -28,8 +28,12 @@ def cache_folder() -> Path:
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Hold the folder against other processes: the first one compiles, the others wait."""
+    """Hold the folder against other processes: the first one compiles, the others wait.
+
+    The lock is a record lock, which belongs to this process alone: a child that outlives it does
+    not keep it, as it would keep one of flock. It does not exclude threads, nor may it be nested.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "compiling.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.lockf(lock, fcntl.LOCK_EX)
         yield

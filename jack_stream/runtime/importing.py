@@ -13,7 +13,7 @@ import sys
 import sysconfig
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -45,6 +45,7 @@ _SIGNALS = (
     signal.SIGILL,
     signal.SIGBUS,
 )
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _SIGACTION_BYTES = 512  # more than struct sigaction of any libc
 
 _lock = threading.RLock()
@@ -185,6 +186,23 @@ def _import_with_home(home: Path) -> None:
     # One compiler per 3 GiB of memory would be far more than there are cores.
     total, cores = utils.get_total_mem(), len(os.sched_getaffinity(0))
     utils.get_total_mem = lambda: min(total, cores * 3 * 2**30)
+    utils.pool_initializer = _dying_with(os.getpid(), utils.pool_initializer)
+
+
+def _dying_with(parent: int, initialize: Callable[[], None]) -> Callable[[], None]:
+    """A start for compiling processes that ends them with their parent.
+
+    They hold Jittor's lock through the file that they inherit. Left behind by a parent that was
+    killed, they would wait for work for ever, and everyone else for the lock.
+    """
+
+    def start() -> None:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+        if os.getppid() != parent:
+            os._exit(1)
+        initialize()
+
+    return start
 
 
 def _end_compile_pool() -> None:
