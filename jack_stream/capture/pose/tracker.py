@@ -12,12 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from norfair import Detection, Tracker
-from norfair.distances import ScalarDistance
-from norfair.tracker import TrackedObject
 from numpy.typing import NDArray
 
 from jack_stream.capture.pose.detector import FaceDetector, LandmarkDetector
+from jack_stream.capture.pose.identities import Identities, Sighting
 from jack_stream.capture.pose.landmarks import HEAD, SHOULDERS, Box, Landmarks
 from jack_stream.capture.pose.plausibility import (
     Thresholds,
@@ -34,12 +32,8 @@ Image = NDArray[np.uint8]
 _GREY = 127
 _NOWHERE = Box(0.0, 0.0, 0.0, 0.0)
 _LOOK_EVERY_S = 0.2
-_TICKS_PER_S = 30
-_HIT_TICKS = 15  # half a second is what a first sighting is good for
-_KEEP_TICKS = 45  # 1.5 s without being seen, then the number is given up
 _WHOLE_EVERY_S = 1.0
 _GLANCE_S = 0.11  # two frames at 10 fps
-_JUMP = 0.2  # of the picture's height, between two sightings of the same person
 _SAME = 0.6  # boxes that share this part of the smaller one hold the same person
 
 
@@ -116,7 +110,7 @@ class PoseTracker:
         self._spare: list[LandmarkDetector] = [LandmarkDetector(*self._limits)]
         self._motion = Motion()
         self._slots: list[_Slot] = []
-        self._identities = _identities()
+        self._identities = Identities()
         self._last_ns: int | None = None
         self._looked_ns = 0
         self._searched_ns = 0
@@ -219,21 +213,17 @@ class PoseTracker:
         return False
 
     def _people(self, passed_s: float, *, width: int, height: int) -> list[Person]:
-        counted = [slot for slot in self._slots if slot.landmarks and slot.counts(self._thresholds)]
-        detections = [
-            Detection(_place(slot.landmarks, width, height), data=slot)
-            for slot in counted
-            if slot.landmarks
+        found = [
+            (slot, slot.landmarks)
+            for slot in self._slots
+            if slot.landmarks and slot.counts(self._thresholds)
         ]
-        ticks = min(max(round(passed_s * _TICKS_PER_S), 1), _KEEP_TICKS + 1)
-        for _ in range(ticks - 1):
-            self._identities.update()
-        tracked = self._identities.update(detections, period=_HIT_TICKS)
+        sightings = [Sighting(_place(seen, width, height), slot) for slot, seen in found]
+        numbers = self._identities.assign(sightings, passed_s)
         people = [
-            Person(int(one.id), certainty(slot.landmarks), slot.landmarks)
-            for one in tracked
-            for detection in detections
-            if one.last_detection is detection and (slot := detection.data).landmarks
+            Person(number, certainty(seen), seen)
+            for number, (_, seen) in zip(numbers, found, strict=True)
+            if number is not None
         ]
         return sorted(people, key=lambda person: person.id)
 
@@ -246,26 +236,9 @@ class PoseTracker:
     def _start_over(self) -> None:
         self._release(self._slots)
         self._motion = Motion()
-        self._identities = _identities()
+        self._identities = Identities()
         self._looked_ns = 0
         self._searched_ns = 0
-
-
-def _identities() -> Tracker:
-    """A tracker of places: norfair's Kalman filter and assignment, its counts in 1/30 s."""
-    tracker = Tracker(
-        "euclidean", distance_threshold=_JUMP, hit_counter_max=_KEEP_TICKS, initialization_delay=0
-    )
-    # Handed over here because the constructor prints advice when it is given a function.
-    tracker.distance_function = ScalarDistance(_distance)
-    return tracker
-
-
-def _distance(seen: Detection, known: TrackedObject) -> float:
-    """None for what the same instance of the network follows; else between the places."""
-    if known.last_detection.data is seen.data:
-        return 0.0
-    return float(np.linalg.norm(seen.points - known.estimate))
 
 
 def _place(landmarks: Landmarks, width: int, height: int) -> NDArray[np.float64]:

@@ -1,9 +1,9 @@
 """The walker's sound: footsteps, and a humming voice whose melody goes with the mood.
 
 How pitch, its range, loudness, tempo and timbre go with moods follows the table of Juslin and
-Laukka 2003 ("Communication of emotions in vocal expression and music performance", Psychological Bulletin
-129): anger loud, rough and sharp; happiness high, lively and wide-ranging; sadness quiet, low, slow
-and falling. The numbers are ours.
+Laukka 2003 ("Communication of emotions in vocal expression and music performance",
+Psychological Bulletin 129): anger loud, rough and sharp; happiness high, lively and wide-ranging;
+sadness quiet, low, slow and falling. The numbers are ours.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """How people walk, in four moods, as moving landmarks in space.
 
 The walk itself is textbook gait: hip, knee and ankle angles over the cycle after Perry and
-Burnfield 2010, "Gait Analysis", with the stride that speed and cadence ask for. What moods change in
-it, and in which direction, is taken from experiments:
+Burnfield 2010, "Gait Analysis", with the stride that speed and cadence ask for. What moods change
+in it, and in which direction, is taken from experiments:
 
-- Montepare, Goldstein and Clausen 1987 (J. Nonverbal Behavior 11): angry walks are heavy-footed with
-  long strides, sad ones have less arm swing, happy ones are fast-paced.
+- Montepare, Goldstein and Clausen 1987 (J. Nonverbal Behavior 11): angry walks are heavy-footed
+  with long strides, sad ones have less arm swing, happy ones are fast-paced.
 - Roether, Omlor, Christensen and Giese 2009 (J. Vision 9(6):15): sadness shrinks the joints'
   amplitudes and bows the head; anger and happiness enlarge them, and anger bends the elbows.
 - Michalak et al. 2009 (Psychosomatic Medicine 71): sadness walks slower, with less arm swing and
@@ -93,7 +93,7 @@ STYLES: Mapping[str, WalkStyle] = MappingProxyType(
 def blend(first: WalkStyle, second: WalkStyle, weight: float) -> WalkStyle:
     """A manner between two: the first at weight 0, the second at 1."""
     pairs = zip(_values(first), _values(second), strict=True)
-    return WalkStyle(*(a + (b - a) * weight for a, b in pairs))
+    return WalkStyle(*((1 - weight) * a + weight * b for a, b in pairs))
 
 
 def landmarks(style: WalkStyle, phase: ArrayLike) -> Array:
