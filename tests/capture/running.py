@@ -31,8 +31,7 @@ class Running:
 
     def get(self, kind: type[Message], timeout_s: float = 10.0) -> Any:
         """The next message of a kind; fails if none comes in time."""
-        message = self.until(lambda m: isinstance(m, kind), timeout_s)
-        return message
+        return self.until(lambda m: isinstance(m, kind), timeout_s)
 
     def until(self, wanted: Callable[[Message], bool], timeout_s: float = 10.0) -> Message:
         """The next message that is wanted; others are skipped."""
@@ -101,7 +100,7 @@ def running(
         def target() -> None:
             try:
                 run(settings, publisher, clock=clock, stop=stop, health=health)
-            except BaseException as error:  # the test's thread raises it
+            except BaseException as error:  # noqa: BLE001 (the test's thread raises it)
                 errors.append(error)
 
         thread = threading.Thread(target=target, daemon=True)

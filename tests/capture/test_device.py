@@ -1,4 +1,4 @@
-"""Devices' own logic against stand-ins for OpenCV and the kernel; no camera is in a test machine."""
+"""Devices' own logic against stand-ins for OpenCV and the kernel: test machines have no camera."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Capture:
         self._opened = opened
         self._age_s = age_s
 
-    def __call__(self, device: int | str, backend: int) -> _Capture:
+    def __call__(self, _device: int | str, backend: int) -> _Capture:
         assert backend == cv2.CAP_V4L2
         return self
 
@@ -60,7 +60,7 @@ class _Capture:
 def _samples(capture: _Capture, counters: Counter[str] | None = None) -> list[Picture]:
     device = VideoDevice(0, Resizer(32), 30, open_capture=capture)
     found: list[Picture] = []
-    with pytest.raises(SourceLostError):
+    with pytest.raises(SourceLostError):  # noqa: PT012 (reads to the end)
         for sample in device.samples(Clock(), Counter() if counters is None else counters):
             assert isinstance(sample, Picture)
             found.append(sample)

@@ -126,8 +126,8 @@ def test_closing_does_not_wait_for_a_source_that_hangs(in_open: bool) -> None:
 
 def test_closing_does_not_wait_for_the_next_try() -> None:
     def samples() -> Generator[Sample, None, None]:
+        yield from ()
         raise SourceLostError("gone")
-        yield
 
     with SourceReader(samples, backoff=Backoff(60, 60), counters=Counter()) as reader:
         while reader.state != "lost":

@@ -12,6 +12,7 @@ import numpy as np
 
 __all__ = ["PulseServer", "missing", "write_tone"]
 
+_OPTIONS = ("-n", "--daemonize=no", "--exit-idle-time=-1", "--disable-shm=yes")
 _ASOUND = """
 pcm.!default {{ type pulse server "unix:{socket}" device "fakemic.monitor" }}
 ctl.!default {{ type pulse server "unix:{socket}" }}
@@ -58,8 +59,7 @@ class PulseServer:
             f"--load=module-native-protocol-unix auth-anonymous=1 socket={self._socket}",
         ]
         self._server = subprocess.Popen(
-            ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--disable-shm=yes"]
-            + modules,
+            ["pulseaudio", *_OPTIONS, *modules],
             env=self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

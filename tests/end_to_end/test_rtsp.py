@@ -111,10 +111,14 @@ def test_frames_are_fresh_and_sound_comes_with_them(server: Server, tmp_path: Pa
         assert first.source_size == (320, 240)
         assert first.stamp.origin_ns == 0
         assert not first.discontinuity
-        frames, blocks = [first], []
+        frames: list[Frame] = [first]
+        blocks: list[Audio] = []
         while len(frames) < 75 or len(blocks) < 100:
             message = source.until(lambda m: isinstance(m, Frame | Audio))
-            (frames if isinstance(message, Frame) else blocks).append(message)  # type: ignore[arg-type]
+            if isinstance(message, Frame):
+                frames.append(message)
+            elif isinstance(message, Audio):
+                blocks.append(message)
         times = np.array([frame.stamp.captured_at_ns for frame in frames[10:]]) / 1e9
         assert np.all(np.diff(times) > 0)
         assert np.median(np.diff(times)) == pytest.approx(1 / 25, abs=0.004)
