@@ -69,6 +69,7 @@ class Delivery:
         Raises:
             JackError: the source can't be read and trying again won't help.
         """
+        self._publisher.unblock_on(self._stop)
         self._report("starting")
         with reader:
             while not self._stop.is_set():

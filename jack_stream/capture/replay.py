@@ -33,6 +33,7 @@ def run(
     """
     with RecordingReader(settings.path) as recording:
         health.report("starting")
+        publisher.unblock_on(stop)
         publisher.wait_for_receivers(stop)
         first_ns: int | None = None
         began_ns = clock.now_ns()

@@ -60,6 +60,7 @@ class Publisher:
         self._receivers: set[bytes] = set()
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self._stop = threading.Event()
         check_endpoint(endpoint)
         prepare_ipc(endpoint)
         self._socket = (context or zmq.Context.instance()).socket(zmq.XPUB)
@@ -145,7 +146,7 @@ class Publisher:
         """Publish an encoded message, unchanged.
 
         Returns:
-            False if the publisher was closed before a slow receiver had room for it.
+            False if the publisher was closed, or told to stop, before a slow receiver had room.
         """
         while not self._closed.is_set():
             with self._lock:
@@ -159,8 +160,13 @@ class Publisher:
                 else:
                     self.counters["sent"] += 1
                     return True
-            self._closed.wait(_RETRY_S)
+            if self._stop.wait(_RETRY_S):
+                break
         return False
+
+    def unblock_on(self, stop: threading.Event) -> None:
+        """Let sends that wait for a full receiver give up once ``stop`` is set."""
+        self._stop = stop
 
     def wait_for_receivers(self, stop: threading.Event) -> bool:
         """Wait until as many receivers as were asked for listen; False if stopped before."""

@@ -135,6 +135,18 @@ def test_stop_is_heard_at_once(tmp_path: Path, pace: str) -> None:
         assert source.health.last.state == "stopped"
 
 
+def test_stop_is_heard_while_a_receiver_is_full(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mkv", frames=50)
+    settings = CameraSettings(source=str(path), width=64, loop=True, pace="fast")
+    with running(camera.run, settings, tmp_path, policy=Policy.LOSSLESS) as source:
+        source.get(Frame)
+        sent = -1
+        while (now := source.health.last) is None or now.counters["frames"] != sent:
+            sent = now.counters["frames"] if now else -1
+            source.stop.wait(0.3)  # until nothing moves any more
+        assert source.finish(1.0) < 1.0
+
+
 def test_stop_is_heard_while_an_address_does_not_answer(
     tmp_path: Path, silent_address: str
 ) -> None:
