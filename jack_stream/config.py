@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import platformdirs
 import tomli_w
 from pydantic import (
     AfterValidator,
@@ -243,9 +242,8 @@ class Config(_Section):
             return self.runtime.directory.absolute()
         if folder := os.environ.get("RUNTIME_DIRECTORY"):  # systemd's
             return Path(folder)
-        folder = platformdirs.user_runtime_dir("jack-stream")
-        if os.access(Path(folder).parent, os.W_OK):
-            return Path(folder)
+        if folder := os.environ.get("XDG_RUNTIME_DIR"):
+            return Path(folder) / "jack-stream"
         return Path(tempfile.gettempdir()) / f"jack-stream-{os.getuid()}"
 
     def capture_endpoint(self, stream: str, device: str) -> str:

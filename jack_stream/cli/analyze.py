@@ -48,7 +48,7 @@ def analyze(
         raise SourceError(f"{file}: there is no such file")
     if not out.parent.is_dir():
         raise UsageError(f"--out {out}: the folder {out.parent} does not exist")
-    config = private(_configuration(file, method or ["bpm-gcn"], bundle, hop))
+    configured = _configuration(file, method or ["bpm-gcn"], bundle, hop)
     stop = stop_on_signals()
     console = Console(stderr=True)
     progress = Progress(
@@ -57,7 +57,7 @@ def analyze(
     )  # fmt: skip
     duration_s = _duration_s(file)
     events: list[Event] = []
-    with progress, out.open("wb") as lines:
+    with private(configured) as config, progress, out.open("wb") as lines:
         task = progress.add_task("starting", total=duration_s, media="")
 
         def keep(event: Event) -> None:

@@ -138,14 +138,15 @@ def demo(
     overrides = [f"streams.0.scene.seconds={seconds}"]
     if camera is not None:
         overrides = [f"streams.0.camera.source={camera!r}"]
-    config = private(load_config("demo-camera" if camera else "demo", overrides))
-    _prepare(config)
+    loaded = load_config("demo-camera" if camera else "demo", overrides)
+    _prepare(loaded)
     stop = stop_on_signals()
     if camera is not None:
         timer = threading.Timer(seconds, stop.set)
         timer.daemon = True
         timer.start()
-    code, events = _shown(config, stop)
+    with private(loaded) as config:
+        code, events = _shown(config, stop)
     typer.echo(summarise(events))
     if events:
         save_timeline(events, picture)

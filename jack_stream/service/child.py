@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import time
@@ -22,7 +23,8 @@ HEALTHY_AFTER_S = 30.0
 SILENT_START_S = 600.0
 """Models may compile for minutes before the first report."""
 SILENT_S = 15.0
-"""A running process that says nothing for so long hangs."""
+"""A running process that says nothing for so long hangs; a slow model may take longer."""
+SILENT_INFERENCE_S = 60.0
 
 _PERMANENT = {64, 65, 66, 69, 74, 78}
 """Exit codes of errors that trying again won't mend (jack_stream.errors)."""
@@ -34,6 +36,7 @@ class Child:
 
     Attributes:
         plan: which.
+        may_wait: whether it may be held up for as long as others need (lossless policy).
         restarts: how often it was started again.
         finished: it ended by itself, without an error.
         failed: it ended with an error that trying again won't mend.
@@ -41,6 +44,7 @@ class Child:
     """
 
     plan: WorkerPlan
+    may_wait: bool = False
     restarts: int = 0
     finished: bool = False
     failed: bool = False
@@ -92,9 +96,7 @@ class Child:
         code = self._process.poll()
         now_s = time.monotonic()
         if code is None:
-            starting = self.health is None or self.health.state == "starting"
-            limit_s = SILENT_START_S if starting else SILENT_S
-            if now_s - self._heard_s <= limit_s:
+            if now_s - self._heard_s <= self._patience_s():
                 return "running"
             self._process.kill()
             self._process.wait()
@@ -105,6 +107,13 @@ class Child:
         self.failed = code in _PERMANENT
         self._bury(now_s)
         return "finished" if self.finished else "failed" if self.failed else "died"
+
+    def _patience_s(self) -> float:
+        if self.health is None or self.health.state == "starting":
+            return SILENT_START_S
+        if self.may_wait:
+            return math.inf
+        return SILENT_INFERENCE_S if self.plan.role == "inference" else SILENT_S
 
     def may_restart(self) -> bool:
         """Whether a process that died has waited long enough to be started again."""

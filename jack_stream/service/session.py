@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from jack_stream import log
@@ -20,9 +21,14 @@ __all__ = ["private", "recorded", "run_session"]
 _SLICE_S = 0.1
 
 
-def private(config: Config) -> Config:
-    """The configuration with all its sockets in a folder of its own, beside any running system."""
-    folder = config.directory / f"{time.monotonic_ns():x}"
+@contextlib.contextmanager
+def private(config: Config) -> Iterator[Config]:
+    """The configuration with its sockets in a new folder, so that it may run beside others."""
+    with tempfile.TemporaryDirectory(prefix="jack-stream-") as folder:
+        yield _moved(config, Path(folder))
+
+
+def _moved(config: Config, folder: Path) -> Config:
     runtime = config.runtime.model_copy(update={"directory": folder})
     events = EventsSettings(
         endpoint=f"ipc://{folder}/events", health_endpoint=f"ipc://{folder}/health-out"

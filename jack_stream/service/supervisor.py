@@ -18,6 +18,7 @@ from jack_stream.service.plan import plan
 from jack_stream.wire.codec import decode, encode
 from jack_stream.wire.endpoint import prepare_ipc
 from jack_stream.wire.messages import Health, Stamp, State
+from jack_stream.wire.policy import Policy
 
 __all__ = ["Supervisor"]
 
@@ -43,7 +44,8 @@ class Supervisor:
         notifier: Notifier | None = None,
         on_health: Callable[[Health], None] | None = None,
     ) -> None:
-        self.children = {one.name: Child(one) for one in plan(config)}
+        patient = config.runtime.policy is Policy.LOSSLESS
+        self.children = {one.name: Child(one, may_wait=patient) for one in plan(config)}
         self._config = config
         self._config_json = config.model_dump_json()
         self._notifier = notifier or Notifier.from_environment()
@@ -118,7 +120,8 @@ class Supervisor:
         before = child.health.state if child.health is not None else None
         child.hear(health)
         if before != health.state:
-            _log.info(health.state, process=health.process, detail=health.detail)
+            detail = {"detail": health.detail} if health.detail else {}
+            _log.info(health.state, process=health.process, **detail)
         if health.process == "inference" and health.state == "running":
             if not self._ready:
                 self._ready = True

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
 import threading
-from typing import TextIO
+from pathlib import Path
+from typing import BinaryIO
 
 import structlog
 
@@ -21,17 +22,19 @@ from jack_stream.wire.receiver import Receiver
 __all__ = ["main", "run"]
 
 
-def main(worker: WorkerPlan, parent: TextIO = sys.stdin) -> None:
-    """Read one line of configuration from the parent, and work until it goes away or says so.
+def main(worker: WorkerPlan) -> None:
+    """Read the configuration from the parent, and work until it goes away or says so.
+
+    Standard input is a pipe from the parent: the configuration as one line of JSON, then nothing
+    until the parent ends. So no process outlives the one that started it.
 
     Args:
         worker: which process this is.
-        parent: the parent's end of a pipe: the configuration as one line of JSON, then nothing
-            until the parent ends. So no process outlives the one that started it.
 
     Raises:
         JackError: what can't be mended by trying again.
     """
+    parent = _take_standard_input()
     line = parent.readline()
     if not line.strip():
         raise ConfigError("a worker takes its configuration from the process that starts it")
@@ -114,7 +117,19 @@ def _capture(
         replay.run(stream.recording, publisher, clock=clock, stop=stop, health=health)
 
 
-def _stop_with(parent: TextIO, stop: threading.Event) -> None:
+def _take_standard_input() -> BinaryIO:
+    """The parent's pipe, away from ``sys.stdin``.
+
+    Libraries fork (Jittor to compile), and a forked child closes ``sys.stdin``: that would wait
+    for ever for the lock that a thread holds while it reads from it.
+    """
+    parent = os.fdopen(os.dup(0), "rb")
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    return parent
+
+
+def _stop_with(parent: BinaryIO, stop: threading.Event) -> None:
     while parent.readline():
         pass
     stop.set()

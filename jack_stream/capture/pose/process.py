@@ -49,7 +49,9 @@ def run(
     try:
         while not stop.is_set():
             message = receiver.get(_WAIT_S)
-            if isinstance(message, Frame):
+            if message is None:
+                health.report("running", {**counters, **receiver.counters()})
+            elif isinstance(message, Frame):
                 began = time.perf_counter()
                 people = tracker.step(message.image, message.stamp.captured_at_ns)
                 took_ms = (time.perf_counter() - began) * 1e3
