@@ -11,6 +11,7 @@ from jack_stream.errors import WireError
 __all__ = [
     "SCHEMA_VERSION",
     "Event",
+    "EventSegment",
     "EventWindow",
     "Latency",
     "ModelInfo",
@@ -34,6 +35,26 @@ class EventWindow(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     index: int
+    start_ns: int
+    end_ns: int
+    start_s: float
+    end_s: float
+
+
+class EventSegment(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch within the window where a class stands out.
+
+    Attributes:
+        label: the class.
+        score: how much it stands out from its surroundings; to rank by, not a probability.
+        start_ns: first instant, nanoseconds since the Unix epoch.
+        end_ns: first instant after it.
+        start_s: as ``EventWindow.start_s``.
+        end_s: likewise.
+    """
+
+    label: str
+    score: float
     start_ns: int
     end_ns: int
     start_s: float
@@ -95,6 +116,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag="emotion", tag_field=
         modalities: what the prediction was made from: ``frame``, ``audio``, ``pose``.
         degraded: what was wrong with the window; empty for a whole one.
         support: share of the window, 0 to 1, that rests on what was really seen or heard.
+        segments: where in the window which class is, best first; empty but for methods that
+            localise.
         published_at_ns: when the event was made.
         latency: where the time went.
     """
@@ -112,6 +135,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag="emotion", tag_field=
     modalities: tuple[str, ...]
     degraded: tuple[str, ...] = ()
     support: float = 1.0
+    segments: tuple[EventSegment, ...] = ()
     published_at_ns: int
     latency: Latency
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from jack_stream.features.localization import Segment
 from jack_stream.models.registry import Model
 from jack_stream.window.spec import Window, WindowSpec
 from jack_stream.wire.messages import Frame
@@ -27,12 +28,15 @@ class Prediction:
         person: the person's number, None for the whole scene.
         support: share of the window, 0 to 1, that rests on what was really seen or heard.
         degraded: what was wrong besides what the window says itself.
+        segments: where in the window which class is, in seconds from its start, best first; of
+            methods that localise.
     """
 
     logits: NDArray[np.float32]
     person: int | None = None
     support: float = 1.0
     degraded: tuple[str, ...] = ()
+    segments: tuple[Segment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

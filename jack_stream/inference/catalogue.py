@@ -13,6 +13,8 @@ from jack_stream.errors import BundleError, ConfigError
 from jack_stream.inference.analyzer import Analyzer
 from jack_stream.inference.audio_visual import AudioVisualAnalyzer
 from jack_stream.inference.gait import GaitAnalyzer
+from jack_stream.inference.localisation import LocalisationAnalyzer
+from jack_stream.inference.mart import MartAnalyzer
 from jack_stream.inference.sound import FbankPieces, MfccPieces
 from jack_stream.inference.voice import VoiceAnalyzer
 from jack_stream.models.registry import Model, load, untrained
@@ -30,6 +32,8 @@ ANALYZERS: dict[str, Callable[[Model, AnalyzerSettings], Analyzer]] = {
         model, settings, FbankPieces(int(model.input_spec["visual"][1]))
     ),
     "vaanet-audio": VoiceAnalyzer,
+    "tsl-net": lambda model, settings: LocalisationAnalyzer(model, settings, _i3d_for(model)),
+    "mart": MartAnalyzer,
 }
 """Method -> how it looks at a stream."""
 
@@ -84,3 +88,29 @@ def _model(method: str, bundle: str) -> Model:
             f"{path}: is a bundle of {model.method}, but the configuration wants {method}"
         )
     return model
+
+
+def _i3d_for(model: Model) -> Model:
+    """The network that a TSL-Net's visual features come from, named by its card.
+
+    Raises:
+        BundleError: the card names none, or none that is trained, although TSL-Net is trained.
+    """
+    if model.origin is None:
+        return _model("i3d", "untrained")
+    card, path = model.origin.card, model.origin.path
+    named = card.preprocessing.get("i3d")
+    if named is None and not card.trained:
+        return _model("i3d", "untrained")
+    if not isinstance(named, str):
+        raise BundleError(
+            f"{path}: preprocessing.i3d is missing: the bundle of the I3D network that the visual"
+            " features come from",
+            hint="Import it with `jack-stream weights import --method i3d`, and write its path into"
+            " the card, from the card's folder.",
+        )
+    folder = path if path.is_dir() else path.parent
+    network = _model("i3d", str(folder / named))
+    if card.trained and not network.trained:
+        raise BundleError(f"{folder / named}: is untrained, but {path} was trained on I3D features")
+    return network

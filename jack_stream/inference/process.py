@@ -8,16 +8,18 @@ from collections.abc import Callable
 import structlog
 
 from jack_stream import runtime
-from jack_stream.clock import TimeSource
+from jack_stream.clock import NS_PER_S, TimeSource
 from jack_stream.config import Config, StreamSettings
 from jack_stream.errors import ModelInputError
 from jack_stream.events.publisher import EventPublisher
-from jack_stream.events.schema import Event, EventWindow, Latency, ModelInfo
+from jack_stream.events.schema import Event, EventSegment, EventWindow, Latency, ModelInfo
+from jack_stream.features.localization import Segment
 from jack_stream.inference.analyzer import Analyzer, Prediction, read
 from jack_stream.inference.catalogue import check_methods, make_analyzer
 from jack_stream.inference.intake import Intake
 from jack_stream.inference.queue import Job, WindowQueue
-from jack_stream.window.spec import Modality
+from jack_stream.models.registry import Model
+from jack_stream.window.spec import Modality, Window
 from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.messages import Kind
 from jack_stream.wire.receiver import Receiver
@@ -117,8 +119,8 @@ class Inference:
                 index=window.index,
                 start_ns=window.start_ns,
                 end_ns=window.end_ns,
-                start_s=(window.start_ns - window.origin_ns) / 1e9,
-                end_s=(window.end_ns - window.origin_ns) / 1e9,
+                start_s=(window.start_ns - window.origin_ns) / NS_PER_S,
+                end_s=(window.end_ns - window.origin_ns) / NS_PER_S,
             ),
             label=reading.label,
             confidence=reading.confidence,
@@ -127,6 +129,7 @@ class Inference:
             modalities=window.present,
             degraded=(*window.degraded, *one.degraded),
             support=one.support,
+            segments=tuple(_located(window, model, segment) for segment in one.segments),
             published_at_ns=now_ns,
             latency=Latency(
                 capture_to_window_ms=waited_ns / _NS_PER_MS,
@@ -212,6 +215,19 @@ def load_analyzers(config: Config) -> dict[str, list[Analyzer]]:
         for analyzer in found:
             analyzer.warm_up()
     return analyzers
+
+
+def _located(window: Window, model: Model, segment: Segment) -> EventSegment:
+    start_ns = window.start_ns + round(segment.start_s * NS_PER_S)
+    end_ns = window.start_ns + round(segment.end_s * NS_PER_S)
+    return EventSegment(
+        label=model.labels[segment.label],
+        score=segment.score,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        start_s=(start_ns - window.origin_ns) / NS_PER_S,
+        end_s=(end_ns - window.origin_ns) / NS_PER_S,
+    )
 
 
 def _describe(analyzer: Analyzer) -> ModelInfo:
