@@ -63,7 +63,7 @@ def run(
 
 def open_source(settings: CameraSettings) -> _Source:
     """What the settings' ``source`` names; nothing is opened yet."""
-    source = settings.source
+    source = settings.source.removeprefix("file://")
     resizer = Resizer(settings.width, settings.height)
     if source.isdigit():
         return VideoDevice(int(source), resizer, settings.fps)

@@ -21,6 +21,7 @@ from jack_stream.errors import SourceError, SourceLostError
 
 __all__ = ["VideoDevice"]
 
+_OPENCV_ERRORS = 2
 _MAX_FAILED_READS = 10
 _MAX_AGE_NS = NS_PER_S  # an older driver timestamp is of another clock
 
@@ -49,6 +50,7 @@ class VideoDevice:
             SourceLostError: it gave pictures before, and doesn't any more.
         """
         worked = counters["device_opened"] > 0
+        cv2.setLogLevel(_OPENCV_ERRORS)  # what it warns of is told by our errors
         capture = self.open_capture(self.device, cv2.CAP_V4L2)
         try:
             if not capture.isOpened():

@@ -53,7 +53,7 @@ def run(
 
 def open_source(settings: MicrophoneSettings, gauges: dict[str, float]) -> Medium | SoundDevice:
     """What the settings' ``device`` names; nothing is opened yet."""
-    device = settings.device
+    device = settings.device and settings.device.removeprefix("file://")
     wanted = SoundWanted(settings.sample_rate, settings.block_ms)
     if device is not None and (is_address(device) or Path(device).is_file()):
         return Medium(device, MediaWanted(None, None, wanted), loop=settings.loop)

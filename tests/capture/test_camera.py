@@ -37,11 +37,14 @@ def silent_address() -> Iterator[str]:
         ("/dev/video2", VideoDevice),
         ("rtsp://camera/live", Medium),
         ("film.mp4", Medium),
+        ("file:///films/film.mp4", Medium),
         (".", ImageFolder),
     ],
 )
 def test_a_source_is_what_it_looks_like(source: str, kind: type) -> None:
-    assert isinstance(camera.open_source(CameraSettings(source=source)), kind)
+    found = camera.open_source(CameraSettings(source=source))
+    assert isinstance(found, kind)
+    assert not (isinstance(found, Medium) and found.source.startswith("file:"))
 
 
 def test_a_microphone_is_a_device_a_file_or_an_address(tmp_path: Path) -> None:
