@@ -8,11 +8,11 @@ through which alone they hear of each other.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from jack_stream.errors import ModelInputError, UsageError
 from jack_stream.models.inputs import InputSpec
-from jack_stream.models.layers import Linear, Module
+from jack_stream.models.layers import Linear, Module, softmax
 from jack_stream.models.snippet_transformers import AudioTransformer, VideoTransformer
 from jack_stream.runtime import jittor
 
@@ -99,6 +99,8 @@ class MART(Module):
         heads: of the attention; divides the width.
         fusion_from: the first block that sees the shared tokens, counted from 0.
         n_shared: how many tokens are shared.
+        variant: ``released``: ``temporal`` is what the classifiers say of each snippet. ``paper``:
+            that times the probabilities of the whole window, (3).
     """
 
     def __init__(
@@ -110,13 +112,17 @@ class MART(Module):
         heads: int = 12,
         fusion_from: int = 8,
         n_shared: int = 32,
+        variant: Literal["released", "paper"] = "released",
     ) -> None:
+        if variant not in {"released", "paper"}:
+            raise UsageError(f"mart: variant {variant!r} is neither 'released' nor 'paper'")
         if width % heads or not 0 <= fusion_from < depth:
             raise UsageError(
                 f"mart: width {width} must be a multiple of heads {heads}, and fusion_from "
                 f"{fusion_from} one of the {depth} blocks"
             )
         self.is_train = True
+        self._variant = variant
         self.vit = BottleneckTransformer(
             n_classes,
             width=width,
@@ -151,11 +157,15 @@ class MART(Module):
         """Classify a window from its snippets' features, [B, S, width] each."""
         logits_visual = self.vit.v_fc(visual.mean(1))
         logits_audio = self.vit.a_fc(audio.mean(1))
+        logits = logits_audio + logits_visual
+        temporal = self.vit.a_fc(audio) + self.vit.v_fc(visual)
+        if self._variant == "paper":
+            temporal = softmax(logits, 1).unsqueeze(1) * temporal
         return {
             "logits_audio": logits_audio,
             "logits_visual": logits_visual,
-            "logits": logits_audio + logits_visual,
-            "temporal": self.vit.a_fc(audio) + self.vit.v_fc(visual),
+            "logits": logits,
+            "temporal": temporal,
         }
 
     def execute(self, visual: Var, audio: Var) -> dict[str, Var]:

@@ -54,9 +54,9 @@ def read_pickle(stream: IO[bytes], source: str, size: int) -> Any:
             warnings.simplefilter("error")  # texts with escapes that Python doesn't know
             return machine.run(itertools.islice(pickletools.genops(stream), MAX_OPCODES))
     except (ValueError, TypeError, LookupError, OverflowError, struct.error, Warning) as error:
-        raise BundleError(
-            f"{source}: damaged, or no checkpoint: {type(error).__name__}: {str(error)[:200]}"
-        ) from error
+        # What an IndexError says is about our stack, not about the file.
+        reason = f": {str(error)[:200]}" if isinstance(error, (ValueError, TypeError)) else ""
+        raise BundleError(f"{source}: damaged, or no checkpoint{reason}") from error
 
 
 class _Machine:

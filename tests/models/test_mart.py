@@ -136,6 +136,17 @@ def test_the_fast_way_agrees_with_the_plain_one() -> None:
         assert_close(fast[name], value, 1e-4, name)
 
 
+def test_the_papers_temporal_scores_are_weighted_by_the_window(tiny: Any) -> None:
+    paper = create("mart", variant="paper", **SMALL)
+    paper.set_weights(tiny.weights())
+    inputs = windows(2)
+    released, weighted = tiny.infer(inputs), paper.infer(inputs)
+    exponential = np.exp(released["logits"] - released["logits"].max())
+    probabilities = (exponential / exponential.sum())[:, None]
+    assert_close(weighted["temporal"], probabilities * released["temporal"], 2e-5)
+    assert_close(weighted["logits"], released["logits"], 1e-5)
+
+
 def test_sound_that_is_too_short_is_refused() -> None:
     model = untrained("mart", **SMALL)
     inputs = windows(2)
@@ -146,6 +157,8 @@ def test_sound_that_is_too_short_is_refused() -> None:
 def test_impossible_architectures_are_refused() -> None:
     with pytest.raises(UsageError, match="multiple of heads"):
         create("mart", width=50, heads=4)
+    with pytest.raises(UsageError, match="neither 'released' nor 'paper'"):
+        create("mart", variant="better")
     with pytest.raises(UsageError, match="fusion_from"):
         create("mart", **(SMALL | {"fusion_from": 3}))
 
