@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jack_stream.errors import SourceError
@@ -69,6 +69,7 @@ def test_malformed_subtitles_are_named(tmp_path: Path) -> None:
         read_srt(tmp_path / "none.srt")
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_subtitles_or_an_error(text: str) -> None:
     try:
@@ -78,6 +79,7 @@ def test_any_text_is_subtitles_or_an_error(text: str) -> None:
     assert all(line.text and line.start_ms <= line.end_ms for line in subtitles)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 900), st.integers(1, 200)), max_size=5),
     st.integers(1, 9),
@@ -135,6 +137,7 @@ def test_batches_are_padded_and_cut() -> None:
     np.testing.assert_array_equal(present, [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 1, 0, 0, 0]])
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_bytes_can_be_read_back(text: str) -> None:
     numbers = ByteTokenizer().encode(text)
@@ -142,6 +145,7 @@ def test_bytes_can_be_read_back(text: str) -> None:
     assert all(0 < number < ByteTokenizer.size for number in numbers)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_words_are_lower_case_and_without_spaces(text: str) -> None:
     for word in split_words(text):

@@ -230,7 +230,9 @@ def test_too_many_tensors(tmp_path: Path) -> None:
         read_bundle(tmp_path / "b.safetensors")
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(cuts=st.lists(st.tuples(st.integers(0, 10_000), st.binary(max_size=9)), max_size=4))
 def test_damaged_bytes_never_give_anything_but_a_bundle_error(
     tmp_path: Path, cuts: list[tuple[int, bytes]]
@@ -341,7 +343,7 @@ def test_faults_of_a_card_name_file_key_and_value(
         assert message in str(caught.value)
 
 
-@settings(max_examples=300)
+@settings(deadline=None, max_examples=300)
 @given(st.lists(st.tuples(st.integers(0, 5000), st.text(max_size=5)), max_size=3))
 def test_any_damage_to_a_card_is_a_bundle_error(cuts: list[tuple[int, str]]) -> None:
     text = dump_card(make_card())

@@ -321,7 +321,9 @@ def test_what_python_2_and_torch_0_3_wrote(tmp_path: Path) -> None:
     assert_equal(read_checkpoint(tmp_path / "a.pth").tensors, {"w": np.array([3, 4], np.float32)})
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     form=st.sampled_from(["zip", "legacy", "pickle"]),
     cuts=st.lists(st.tuples(st.integers(0, 100_000), st.binary(max_size=6)), max_size=4),
@@ -349,7 +351,7 @@ def test_damaged_bytes_never_give_anything_but_a_bundle_error(
     assert all(isinstance(value, np.ndarray) for value in tensors.values())
 
 
-@settings(max_examples=400)
+@settings(deadline=None, max_examples=400)
 @given(st.binary(max_size=60))
 def test_arbitrary_pickles_are_data_or_errors(data: bytes) -> None:
     try:
