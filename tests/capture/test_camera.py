@@ -143,10 +143,11 @@ def test_stop_is_heard_while_a_receiver_is_full(tmp_path: Path) -> None:
     settings = CameraSettings(source=str(path), width=64, loop=True, pace="fast")
     with running(camera.run, settings, tmp_path, policy=Policy.LOSSLESS) as source:
         source.get(Frame)
-        sent = -1
-        while (now := source.health.last) is None or now.counters["frames"] != sent:
-            sent = now.counters["frames"] if now else -1
-            source.stop.wait(0.3)  # until nothing moves any more
+        sent, now = -1, 0
+        while not 0 < now == sent:  # until nothing moves any more
+            source.stop.wait(0.3)
+            last = source.health.last
+            sent, now = now, last.counters.get("frames", 0) if last else 0
         assert source.finish(1.0) < 1.0
 
 
