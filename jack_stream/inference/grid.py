@@ -10,7 +10,7 @@ from jack_stream.errors import ConfigError
 from jack_stream.window.spec import Modality, Sample, Window, WindowSpec
 from jack_stream.wire.messages import Audio, Frame, Stamp
 
-__all__ = ["cells_spec", "evidence", "flicker"]
+__all__ = ["cells_spec", "evidence", "flicker", "missing_sound"]
 
 _WHOLE = 0.999
 _STEP_NS = 40_000_000
@@ -58,10 +58,13 @@ def evidence(cells: int, empty: int, captured: float) -> tuple[float, tuple[str,
     Returns:
         The support, 0 to 1, and what is missing besides a whole modality, which the window names.
     """
-    degraded = [f"{empty} of {cells} snippets without a picture"] if empty else []
-    if 0 < captured < _WHOLE:
-        degraded.append(f"{1 - captured:.0%} of the sound missing")
-    return (1 - empty / cells + captured) / 2, tuple(degraded)
+    degraded = (f"{empty} of {cells} snippets without a picture",) if empty else ()
+    return (1 - empty / cells + captured) / 2, degraded + missing_sound(captured)
+
+
+def missing_sound(captured: float) -> tuple[str, ...]:
+    """What to say of a window whose sound was captured to this share."""
+    return (f"{1 - captured:.0%} of the sound missing",) if 0 < captured < _WHOLE else ()
 
 
 def flicker(start_ns: int, end_ns: int, side: int) -> Window:

@@ -7,6 +7,7 @@ import numpy as np
 from jack_stream.clock import NS_PER_S
 from jack_stream.config import AnalyzerSettings
 from jack_stream.inference.analyzer import Prediction
+from jack_stream.inference.grid import missing_sound
 from jack_stream.inference.sound import MfccPieces, heard
 from jack_stream.models.registry import Model
 from jack_stream.window.spec import Window, WindowSpec
@@ -49,7 +50,7 @@ class VoiceAnalyzer:
             return []
         pieces = self._pieces(samples, rate)
         outputs = self.model.infer({"audio": pieces.reshape(1, -1, pieces.shape[-1])})
-        return [Prediction(outputs["logits"][0], None, captured)]
+        return [Prediction(outputs["logits"][0], None, captured, missing_sound(captured))]
 
     def warm_up(self) -> None:
         """Listen to made-up noise."""
