@@ -1,8 +1,8 @@
 """The unit's sandbox, put up by a real systemd around Jittor's compiler and all that a run uses.
 
-systemd-nspawn boots this very machine's /usr in memory, with nothing else of its files: nothing is left
-behind, and the compile cache starts empty. That costs minutes, so it is done in CI, and elsewhere
-where JACK_STREAM_SANDBOX is set.
+systemd-nspawn boots this very machine's /usr in memory, with nothing else of its files: nothing is
+left behind, and the compile cache starts empty. That costs minutes, so it is done in CI, and
+elsewhere where JACK_STREAM_SANDBOX is set.
 """
 
 import json
