@@ -41,18 +41,18 @@ Var = Any
 _SUBSETS = 3
 _POSTURE_CHANNELS, _MOVEMENT_CHANNELS = 3, 8
 _AFFECTIVE_PER_FRAME = 31
-# Output channels and stride in time of the ten blocks of a stream.
+# Output channels, as multiples of the width, and stride in time of the ten blocks of a stream.
 _BLOCKS = (
-    (64, 1),
-    (64, 1),
-    (64, 1),
-    (64, 1),
-    (128, 2),
-    (128, 1),
-    (128, 1),
-    (256, 2),
-    (256, 1),
-    (256, 1),
+    (1, 1),
+    (1, 1),
+    (1, 1),
+    (1, 1),
+    (2, 2),
+    (2, 1),
+    (2, 1),
+    (4, 2),
+    (4, 1),
+    (4, 1),
 )
 _INTERACTION_AFTER = (4, 7, 10)
 
@@ -241,6 +241,8 @@ class BPMGCN(Module):
         frames: of a window, a multiple of 4.
         variant: ``released`` meets the authors' code; ``paper`` multiplies both attentions,
             updates both streams at once and pools the maximum instead of the mean.
+        width: channels of the first blocks; the paper's network has 64. A narrower one costs a
+            share of about (width / 64) squared and holds as many weights.
     """
 
     input_spec: InputSpec
@@ -250,8 +252,9 @@ class BPMGCN(Module):
         n_classes: int = 4,
         frames: int = 48,
         variant: Literal["released", "paper"] = "released",
+        width: int = 64,
     ) -> None:
-        _check(frames, variant)
+        _check(frames, variant, width)
         self.is_train = True
         self.input_spec = {
             "posture": ("N", _POSTURE_CHANNELS, frames, N_JOINTS, 1),
@@ -262,17 +265,17 @@ class BPMGCN(Module):
         self.data_bn_m = BatchNorm1d(N_JOINTS * _MOVEMENT_CHANNELS)
         for stream, channels in (("p", _POSTURE_CHANNELS), ("m", _MOVEMENT_CHANNELS)):
             previous = channels
-            for i, (width, stride) in enumerate(_BLOCKS, start=1):
-                block = GaitBlock(previous, width, stride, first=i == 1)
+            for i, (multiple, stride) in enumerate(_BLOCKS, start=1):
+                block = GaitBlock(previous, multiple * width, stride, first=i == 1)
                 setattr(self, f"l{i}_{stream}", block)
-                previous = width
+                previous = multiple * width
         self.fusion1 = Interaction(frames, variant)
         self.fusion2 = Interaction(frames // 2, variant)
         self.fusion3 = Interaction(frames // 4, variant)
-        width = _BLOCKS[-1][0]
-        self.fc1_classifier_p = _classifier(width, n_classes)
-        self.fc1_classifier_m = _classifier(width, n_classes)
-        self.fc2_aff = Linear(width, frames * _AFFECTIVE_PER_FRAME)
+        features = _BLOCKS[-1][0] * width
+        self.fc1_classifier_p = _classifier(features, n_classes)
+        self.fc1_classifier_m = _classifier(features, n_classes)
+        self.fc2_aff = Linear(features, frames * _AFFECTIVE_PER_FRAME)
 
     def execute(self, posture: Var, movement: Var) -> dict[str, Var]:
         """Score gaits.
@@ -295,7 +298,7 @@ class BPMGCN(Module):
         }
 
     def streams(self, posture: Var, movement: Var) -> tuple[Var, Var]:
-        """Both streams up to their heads: two feature vectors ``[N, 256]``."""
+        """Both streams up to their heads: two feature vectors ``[N, 4 width]``."""
         path = path_for(self)
         channels = 3 if isinstance(path, FusedPath) else 1
         p = path.enter(_normalised(posture, self.data_bn_p))
@@ -312,7 +315,9 @@ class BPMGCN(Module):
         return path.mean(p), path.mean(m)
 
 
-def _check(frames: int, variant: str) -> None:
+def _check(frames: int, variant: str, width: int) -> None:
+    if width < 4 or width % 4:
+        raise UsageError(f"bpm-gcn: width must be a positive multiple of 4, not {width}")
     if frames < 4 or frames % 4:
         raise UsageError(f"bpm-gcn: frames must be a positive multiple of 4, not {frames}")
     if variant not in ("released", "paper"):

@@ -1,0 +1,1 @@
+"""Data sets in their owners' layouts, and what is made of them for training."""
