@@ -13,12 +13,12 @@ __all__ = ["LogFormat", "set_up"]
 LogFormat = Literal["text", "json"]
 
 
-def set_up(log_format: LogFormat = "text", *, verbose: bool = False) -> None:
+def set_up(log_format: LogFormat = "text", *, quiet: bool = False) -> None:
     """Send this process's log lines to standard error.
 
     Args:
         log_format: ``text`` for a terminal, ``json`` for one object per line.
-        verbose: whether debug lines are shown too.
+        quiet: whether only warnings and errors are shown, for commands that draw on the screen.
     """
     renderer: structlog.typing.Processor
     if log_format == "json":
@@ -36,7 +36,7 @@ def set_up(log_format: LogFormat = "text", *, verbose: bool = False) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
-            logging.DEBUG if verbose else logging.INFO
+            logging.WARNING if quiet else logging.INFO
         ),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

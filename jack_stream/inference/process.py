@@ -58,12 +58,14 @@ class Inference:
         refused: windows that their model could not take.
         last_event_ns: when the newest event was published, 0 before the first.
         inference_ms: how long the newest window took.
+        media_s: seconds from its origin to the end of the newest window.
     """
 
     def __init__(self, publisher: EventPublisher, clock: TimeSource) -> None:
         self.refused = 0
         self.last_event_ns = 0
         self.inference_ms = 0.0
+        self.media_s = 0.0
         self._publisher = publisher
         self._clock = clock
 
@@ -78,6 +80,7 @@ class Inference:
             return []
         done_ns = self._clock.now_ns()
         self.inference_ms = (done_ns - started_ns) / _NS_PER_MS
+        self.media_s = (job.window.end_ns - job.window.origin_ns) / 1e9
         events = [self._event(job, one, started_ns, done_ns) for one in predictions]
         for event in events:
             self._publisher.publish(event)
@@ -185,7 +188,11 @@ def run(
                 health.report(
                     "running",
                     came | intake.counters() | shed | inference.counters(),
-                    {"inference_ms": inference.inference_ms, "windows_waiting": float(len(queue))},
+                    {
+                        "inference_ms": inference.inference_ms,
+                        "windows_waiting": float(len(queue)),
+                        "media_s": inference.media_s,
+                    },
                 )
 
             thread = threading.Thread(target=intake.run, args=(stop,), name="intake")

@@ -75,7 +75,7 @@ def run_session(
     Returns:
         0, or the exit code of the process whose failure ended the run.
     """
-    log.set_up(config.runtime.log_format)
+    log.set_up(config.runtime.log_format, quiet=True)
     supervisor = Supervisor(config, on_health=on_health)
     codes: list[int] = []
     # Subscribed before inference binds, so that not even the first event is missed.

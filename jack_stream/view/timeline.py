@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from jack_stream.events.schema import Event
@@ -35,11 +37,10 @@ def save_timeline(events: Sequence[Event], path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(groups), 1, sharex=True, squeeze=False)[:, 0]
     for axis, ((stream, method, person), found) in zip(axes, groups.items(), strict=True):
-        times = [(event.window.start_s + event.window.end_s) / 2 for event in found]
         start_s = 0.0 if found[0].window.start_s < 1e8 else found[0].window.start_s
         for colour, name in zip(_COLOURS * 8, found[0].probabilities, strict=False):
-            shares = [event.probabilities.get(name, 0.0) for event in found]
-            axis.plot([t - start_s for t in times], shares, marker=".", color=colour, label=name)
+            line = _with_gaps(found, name, start_s)
+            axis.plot(*line, marker=".", color=colour, label=name)
         who = f"person {person}" if person is not None else "scene"
         axis.set_title(f"{stream}: {method}, {who}", loc="left", fontsize=10)
         axis.set_ylim(0, 1)
@@ -52,3 +53,22 @@ def save_timeline(events: Sequence[Event], path: Path) -> None:
             )  # fmt: skip
     axes[-1].set_xlabel("seconds (middle of the window)")
     figure.savefig(path, dpi=120)
+
+
+def _with_gaps(
+    events: Sequence[Event], name: str, start_s: float
+) -> tuple[list[float], list[float]]:
+    """Times and probabilities of one class, broken where no prediction was made in between."""
+    hop = min((b.window.index - a.window.index for a, b in pairwise(events)), default=1)
+    times: list[float] = []
+    shares: list[float] = []
+    last = None
+    for event in events:
+        middle_s = (event.window.start_s + event.window.end_s) / 2 - start_s
+        if last is not None and event.window.index - last > hop:
+            times.append(middle_s)
+            shares.append(math.nan)
+        times.append(middle_s)
+        shares.append(event.probabilities.get(name, 0.0))
+        last = event.window.index
+    return times, shares
