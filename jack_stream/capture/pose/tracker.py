@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from jack_stream.capture.pose.detector import FaceDetector, LandmarkDetector
 from jack_stream.capture.pose.identities import Identities, Sighting
-from jack_stream.capture.pose.landmarks import HEAD, SHOULDERS, Box, Landmarks
+from jack_stream.capture.pose.landmarks import HEAD, HIPS, SHOULDERS, Box, Landmarks
 from jack_stream.capture.pose.plausibility import (
     Thresholds,
     certainty,
@@ -34,6 +34,10 @@ _NOWHERE = Box(0.0, 0.0, 0.0, 0.0)
 _LOOK_EVERY_S = 0.2
 _WHOLE_EVERY_S = 1.0
 _GLANCE_S = 0.11  # two frames at 10 fps
+_SURPRISE_S = 0.2
+_STEADY_S = 0.6
+_TRUNK = [*SHOULDERS, *HIPS]
+_SAME_TRUNK = 0.2  # of a trunk's length: what two instances report of one person differs less
 _SAME = 0.6  # boxes that share this part of the smaller one hold the same person
 
 
@@ -66,6 +70,20 @@ class _Slot:
     plausible_s: float = 0.0
     missing_s: float = 0.0
     life_s: float = 0.0
+    place: NDArray[np.float64] | None = None
+    velocity: NDArray[np.float64] | float = 0.0
+    surprise: float = 0.0
+    """How far the last places were from where the movement before would have led."""
+
+    def move(self, place: NDArray[np.float64], passed_s: float) -> None:
+        """Take note of where the person followed is now."""
+        if self.place is not None and passed_s > 0:
+            step = place - self.place
+            astray = float(np.linalg.norm(step - self.velocity * passed_s))
+            self.surprise += (astray - self.surprise) * min(passed_s / _SURPRISE_S, 1.0)
+            steady = min(passed_s / _STEADY_S, 1.0)
+            self.velocity = self.velocity + (step / passed_s - self.velocity) * steady
+        self.place = place
 
     @property
     def area(self) -> Box:
@@ -133,7 +151,7 @@ class PoseTracker:
         for slot in self._slots:
             self._follow(slot, image, passed_s)
         self._release([slot for slot in self._slots if slot.given_up(self._thresholds)])
-        self._release(_doubles(self._slots))
+        self._release(_doubles(self._slots, self._thresholds, image.shape[1], image.shape[0]))
         self._look(image, at_ns)
         return self._people(passed_s, width=image.shape[1], height=image.shape[0])
 
@@ -156,6 +174,7 @@ class PoseTracker:
         slot.plausible_s += passed_s
         slot.box = found.box(width, height, self._thresholds.min_visibility)
         slot.trunk = trunk_length(found, width, height)
+        slot.move(_place(found, width, height), passed_s)
         if self._motion.share(slot.box) >= self._thresholds.min_life and not self._shaded(slot):
             slot.life_s += passed_s
 
@@ -228,7 +247,7 @@ class PoseTracker:
         return sorted(people, key=lambda person: person.id)
 
     def _release(self, slots: list[_Slot]) -> None:
-        for slot in slots:
+        for slot in dict.fromkeys(slots):
             slot.detector.forget()
             self._spare.append(slot.detector)
         self._slots = [slot for slot in self._slots if slot not in slots]
@@ -252,13 +271,24 @@ def _place(landmarks: Landmarks, width: int, height: int) -> NDArray[np.float64]
     return np.asarray(middle.mean(axis=0)[None] / height, np.float64)
 
 
-def _doubles(slots: list[_Slot]) -> list[_Slot]:
-    """The slots that found someone whom an older slot follows."""
+def _doubles(slots: list[_Slot], thresholds: Thresholds, width: int, height: int) -> list[_Slot]:
+    """The slots that found someone whom another slot follows.
+
+    Where two people pass each other, one instance may change over to the other person. That is the
+    one whose course changed. A newcomer, though, must keep clear of those who are known.
+    """
     doubles: list[_Slot] = []
     for i, slot in enumerate(slots):
         for older in slots[:i]:
-            least = min(slot.box.area, older.box.area)
-            if slot.landmarks and older.landmarks and slot.box.shared(older.area) > _SAME * least:
+            if not (slot.landmarks and older.landmarks):
+                continue
+            if slot.counts(thresholds) and older.counts(thresholds):
+                trunks = [
+                    s.landmarks.pixels(width, height)[_TRUNK] for s in (slot, older) if s.landmarks
+                ]
+                apart = float(np.linalg.norm(trunks[0] - trunks[1], axis=1).mean())
+                if apart < _SAME_TRUNK * older.trunk:
+                    doubles.append(older if older.surprise > slot.surprise else slot)
+            elif slot.box.shared(older.area) > _SAME * min(slot.box.area, older.box.area):
                 doubles.append(slot)
-                break
     return doubles
