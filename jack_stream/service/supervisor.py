@@ -25,6 +25,7 @@ __all__ = ["Supervisor"]
 STOP_WITHIN_S = 4.0
 _TURN_MS = 100
 _PROGRESS_WITHIN_S = 60.0
+_FORLORN_AFTER_S = 60.0
 _log = structlog.get_logger()
 
 
@@ -57,6 +58,8 @@ class Supervisor:
         self._petted_s = 0.0
         self._progress = (0, 0)
         self._progress_s = time.monotonic()
+        self._moved = (0.0, 0.0)
+        self._moved_s = time.monotonic()
 
     def run(self, stop: threading.Event) -> int:
         """Run until ``stop`` is set or everything is over.
@@ -90,7 +93,14 @@ class Supervisor:
         if inference.finished or inference.failed:
             return True
         sources = [c for c in self.children.values() if c.plan.role not in {"pose", "inference"}]
-        return all(child.failed for child in sources)
+        if all(child.failed for child in sources):
+            return True
+        # A process between the sources and inference died after its source had ended.
+        forlorn = self._ready and all(child.finished or child.failed for child in sources)
+        if forlorn and time.monotonic() - self._moved_s > _FORLORN_AFTER_S:
+            _log.warning("the sources are over and nothing moves any more; ending")
+            return True
+        return False
 
     def _exit_code(self) -> int:
         failed = [c.exit_code or 1 for c in self.children.values() if c.failed]
@@ -125,12 +135,16 @@ class Supervisor:
         if health.process == "inference" and health.state == "running":
             if not self._ready:
                 self._ready = True
+                self._moved_s = time.monotonic()
                 self._notifier.ready()
             counters = health.counters
             progress = (counters.get("messages_received", 0), counters.get("windows", 0))
             if progress[1] != self._progress[1] or progress[0] == self._progress[0]:
                 self._progress_s = time.monotonic()
             self._progress = progress
+            moved = (float(progress[0]), health.gauges.get("media_s", 0.0))
+            if moved != self._moved:
+                self._moved, self._moved_s = moved, time.monotonic()
         if self._on_health is not None:
             self._on_health(health)
 

@@ -71,6 +71,7 @@ def run(worker: WorkerPlan, config: Config, stop: threading.Event) -> None:
             clock=clock,
             wait_for=worker.receivers(config),
         ) as publisher:
+            publisher.unblock_on(stop)
             _capture(worker, config, publisher, clock=clock, stop=stop, health=health)
         health.report("stopped", detail="the source is over" if not stop.is_set() else "")
 
@@ -85,6 +86,9 @@ def _capture(
     health: HealthReporter,
 ) -> None:
     stream = config.stream(worker.stream)
+    # Nothing is captured, and no receiver opened, before somebody listens: nothing is lost.
+    if not publisher.wait_for_receivers(stop):
+        return
     # Each role imports its own libraries only: a camera needs no MediaPipe, poses no PortAudio.
     if stream.pose is not None and worker.role == "pose":
         from jack_stream.capture.pose import process as pose  # noqa: PLC0415
@@ -96,8 +100,6 @@ def _capture(
             capacity={"frame": stream.pose.capacity},
         ) as receiver:
             pose.run(stream.pose, receiver, publisher, clock=clock, stop=stop, health=health)
-        return
-    if not publisher.wait_for_receivers(stop):
         return
     if stream.camera is not None and worker.role == "camera":
         from jack_stream.capture import camera  # noqa: PLC0415
