@@ -1,0 +1,72 @@
+"""Which analyzers there are, and which weights they refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jack_stream.config import AnalyzerSettings
+from jack_stream.errors import BundleError, ConfigError
+from jack_stream.inference import catalogue
+from jack_stream.models.registry import METHODS
+
+
+def test_every_emotion_method_can_look_at_a_stream() -> None:
+    backbones = {name for name, method in METHODS.items() if not method.labels}
+    assert set(catalogue.ANALYZERS) == set(METHODS) - backbones
+
+
+def test_an_unknown_method_is_answered_with_the_one_that_was_meant() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'vaanet'"):
+        catalogue.check_methods([AnalyzerSettings(method="vanet")])
+    with pytest.raises(ConfigError, match="can't look at a stream"):
+        catalogue.check_methods([AnalyzerSettings(method="i3d")])
+
+
+def test_weights_that_do_not_exist_are_an_error_that_says_so(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="nothing"):
+        catalogue.make_analyzer(AnalyzerSettings(method="mart", bundle=str(tmp_path / "nothing")))
+
+
+class TestI3DOfTSLNet:
+    """A trained TSL-Net without the I3D of its features would give confident nonsense."""
+
+    @pytest.fixture
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+        asked: list[tuple[str, str]] = []
+
+        def model(method: str, bundle: str) -> Any:
+            asked.append((method, bundle))
+            return SimpleNamespace(trained="trained" in bundle.rsplit("/", 1)[-1].split("-"))
+
+        monkeypatch.setattr(catalogue, "_model", model)
+        return asked
+
+    def _tsl_net(self, path: Path, *, trained: bool = True, **preprocessing: Any) -> Any:
+        card = SimpleNamespace(trained=trained, preprocessing=preprocessing)
+        return SimpleNamespace(origin=SimpleNamespace(card=card, path=path))
+
+    def test_weights_of_chance_take_an_i3d_of_chance(self, asked: Any, tmp_path: Path) -> None:
+        catalogue._i3d_for(SimpleNamespace(origin=None))  # type: ignore[arg-type]
+        catalogue._i3d_for(self._tsl_net(tmp_path, trained=False))
+        assert asked == [("i3d", "untrained")] * 2
+
+    def test_the_card_names_a_bundle_beside_it(self, asked: Any, tmp_path: Path) -> None:
+        catalogue._i3d_for(self._tsl_net(tmp_path, i3d="../i3d-trained"))
+        single = tmp_path / "tsl.safetensors"
+        single.touch()
+        catalogue._i3d_for(self._tsl_net(single, i3d="i3d-trained"))
+        assert asked == [
+            ("i3d", str(tmp_path / "../i3d-trained")),
+            ("i3d", str(tmp_path / "i3d-trained")),
+        ]
+
+    def test_trained_weights_need_a_trained_i3d(self, asked: Any, tmp_path: Path) -> None:
+        with pytest.raises(BundleError, match=r"preprocessing.i3d is missing"):
+            catalogue._i3d_for(self._tsl_net(tmp_path))
+        with pytest.raises(BundleError, match="is untrained, but"):
+            catalogue._i3d_for(self._tsl_net(tmp_path, i3d="chance"))
+        assert asked == [("i3d", str(tmp_path / "chance"))]

@@ -1,0 +1,130 @@
+"""Messages of several streams become each analyzer's windows, until all have ended."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from jack_stream.inference.intake import Intake
+from jack_stream.inference.queue import WindowQueue
+from jack_stream.window.spec import WindowSpec
+from jack_stream.wire.messages import End, Health, Message
+from jack_stream.wire.policy import Policy
+from tests.inference.streams import (
+    FakeAnalyzer,
+    FakeClock,
+    S,
+    frame,
+    frames_at,
+    in_order,
+    noise_blocks,
+    stamp,
+)
+
+
+class _Messages:
+    """A receiver that has received all it ever will; then it stops the intake."""
+
+    def __init__(self, messages: Iterable[Message], stop: threading.Event) -> None:
+        self._left = deque(messages)
+        self._stop = stop
+
+    def get(self, _: float) -> Message | None:
+        if not self._left:
+            self._stop.set()
+            return None
+        return self._left.popleft()
+
+
+def _end(at_s: float, stream: str = "door", session: str = "a") -> End:
+    return End(stamp(0, round(at_s * S), stream=stream, session=session), "over")
+
+
+def _run(
+    messages: Iterable[Message], analyzers: dict[str, Any], publishers: dict[str, int]
+) -> tuple[Intake, list[tuple[str, int, Any]]]:
+    queue, stop = WindowQueue(Policy.LIVE, limit=100), threading.Event()
+    receiver: Any = _Messages(messages, stop)
+    intake = Intake(receiver, analyzers, publishers, queue, FakeClock())
+    intake.run(stop)
+    jobs = []
+    while (job := queue.get(0)) is not None:
+        jobs.append((job.window.stream, job.window.index, job.analyzer))
+    return intake, jobs
+
+
+@pytest.fixture
+def analyzer() -> FakeAnalyzer:
+    return FakeAnalyzer()
+
+
+def test_every_analyzer_gets_its_own_windows(analyzer: FakeAnalyzer) -> None:
+    listener = FakeAnalyzer(spec=WindowSpec(2 * S, S, ("audio",), S))
+    door = in_order(frames_at(3.0), noise_blocks(4.0))
+    yard = frames_at(2.0, stream="yard", session="b")
+    intake, jobs = _run(
+        in_order(door, yard, [_end(4.0), _end(2.0, "yard", "b")]),
+        {"door": [analyzer, listener], "yard": [analyzer]},
+        {"door": 1, "yard": 1},
+    )
+    assert intake.finished.is_set()
+    windows = {
+        (stream, looker): [i for s, i, a in jobs if (s, a) == (stream, looker)]
+        for stream, looker in (("door", analyzer), ("door", listener), ("yard", analyzer))
+    }
+    assert list(windows.values()) == [[0, 1, 2, 3], [0, 1, 2], [0, 1]]
+
+
+def test_it_is_finished_when_all_publishers_of_all_streams_have_ended(
+    analyzer: FakeAnalyzer,
+) -> None:
+    analyzers = {"door": [analyzer], "yard": [analyzer]}
+    publishers = {"door": 2, "yard": 1}
+    ends: list[Message] = [_end(1, session="a"), _end(1, session="a"), _end(1, "yard", "c")]
+    intake, _ = _run(ends, analyzers, publishers)
+    assert not intake.finished.is_set()
+    intake, _ = _run([*ends, _end(1, session="b")], analyzers, publishers)
+    assert intake.finished.is_set()
+
+
+def test_the_windows_before_an_end_are_in_the_queue_when_it_is_finished(
+    analyzer: FakeAnalyzer,
+) -> None:
+    intake, jobs = _run([*frames_at(0.4), _end(0.4)], {"door": [analyzer]}, {"door": 1})
+    assert intake.finished.is_set()
+    assert [index for _, index, _ in jobs] == [0]
+
+
+def test_strange_messages_are_counted_and_passed_over(analyzer: FakeAnalyzer) -> None:
+    health = Health(stamp(0, 0), "camera.door", "running")
+    strange = frame(0, 0, stream="nowhere")
+    messages: list[Message] = [health, strange, *frames_at(2.2), strange]
+    intake, jobs = _run(messages, {"door": [analyzer]}, {"door": 1})
+    assert intake.counters()["unknown_stream"] == 2
+    assert len(jobs) == 2
+
+
+def test_counters_cover_all_analyzers(analyzer: FakeAnalyzer) -> None:
+    other = FakeAnalyzer(spec=WindowSpec(S, S // 2, ("frame",), S))
+    frames = [f for f in frames_at(2.2) if f.stamp.seq != 30]
+    intake, _ = _run([*frames, frames[-1]], {"door": [analyzer, other]}, {"door": 1})
+    counters = intake.counters()
+    assert counters["used"] == 2 * len(frames)
+    assert counters["dropped_double"] == 2
+    assert counters["windows"] == 2 + 3
+    assert counters["windows_degraded"] == 1 + 2
+
+
+def test_pictures_are_shrunk_by_their_own_analyzer(analyzer: FakeAnalyzer) -> None:
+    class _Small(FakeAnalyzer):
+        def shrink(self, frame: Any) -> Any:
+            seen.append(frame.stamp.seq)
+            return frame
+
+    seen: list[int] = []
+    _run(frames_at(0.2), {"door": [analyzer, _Small()]}, {"door": 1})
+    assert seen == [0, 1, 2, 3, 4]

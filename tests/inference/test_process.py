@@ -1,0 +1,214 @@
+"""From a window to events: what they say, in which order, and what is refused."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jack_stream.config import Config, loads
+from jack_stream.errors import ModelInputError
+from jack_stream.events.publisher import EventPublisher
+from jack_stream.events.schema import decode, encode
+from jack_stream.features.localization import Segment
+from jack_stream.inference.analyzer import UNCERTAIN, Prediction, read
+from jack_stream.inference.process import Inference, endpoints_of
+from jack_stream.inference.queue import Job, WindowQueue
+from jack_stream.wire.policy import Policy
+from tests.inference.streams import (
+    MS,
+    ORIGIN,
+    FakeAnalyzer,
+    FakeClock,
+    FakeModel,
+    S,
+    frames_at,
+    window,
+)
+
+LOGITS = np.log(np.array([0.25, 0.75], np.float32))
+
+
+@pytest.fixture
+def publisher(tmp_path: Path) -> Iterator[EventPublisher]:
+    with EventPublisher(f"ipc://{tmp_path}/events") as publisher:
+        yield publisher
+
+
+@pytest.fixture
+def inference(publisher: EventPublisher) -> Inference:
+    return Inference(publisher, FakeClock(ORIGIN + 10 * S))
+
+
+def _analyzer(*predictions: Prediction, **model: Any) -> FakeAnalyzer:
+    return FakeAnalyzer(lambda _: list(predictions), model=FakeModel(**model))
+
+
+def _job(analyzer: FakeAnalyzer, start_ns: int = 2 * S, **options: Any) -> Job:
+    seen = window({"frame": frames_at(4.0), "audio": []}, start_ns, S, **options)
+    return Job(seen, analyzer, ORIGIN + 9 * S)
+
+
+def test_an_event_says_what_when_and_by_whom(
+    inference: Inference, publisher: EventPublisher
+) -> None:
+    prediction = Prediction(LOGITS, 7, 0.8, ("a bit dark",))
+    job = _job(_analyzer(prediction, trained=True), degraded=("audio missing",))
+    (event,) = inference.handle(job)
+    assert (event.stream, event.person, event.label) == ("door", 7, "cross")
+    assert event.confidence == pytest.approx(0.75)
+    assert event.probabilities == pytest.approx({"calm": 0.25, "cross": 0.75})
+    assert (event.window.start_ns, event.window.end_ns) == (ORIGIN + 2 * S, ORIGIN + 3 * S)
+    assert (event.window.start_s, event.window.end_s) == (2.0, 3.0)
+    assert event.model.method == "fake"
+    assert (event.model.trained, event.model.bundle) == (True, "d" * 64)
+    assert event.modalities == ("frame",)
+    assert event.degraded == ("audio missing", "a bit dark")
+    assert event.support == 0.8
+    assert event.session == publisher.session
+    assert event.segments == ()
+    assert publisher.published == 1
+    assert inference.last_event_ns == event.published_at_ns
+
+
+def test_the_stages_of_the_latency_add_up_to_all_of_it(inference: Inference) -> None:
+    job = _job(_analyzer(Prediction(LOGITS), Prediction(LOGITS, 2)))
+    for event in inference.handle(job):
+        latency = event.latency
+        whole_ms = (event.published_at_ns - job.window.newest_ns) / MS
+        assert latency.total_ms == pytest.approx(whole_ms)
+        assert latency.capture_to_window_ms == pytest.approx(6000)
+        assert latency.inference_ms == pytest.approx(1)
+        assert latency.publish_ms > 0
+    assert inference.inference_ms == pytest.approx(1)
+
+
+def test_a_file_that_is_read_faster_than_it_was_recorded_has_no_negative_latency(
+    inference: Inference,
+) -> None:
+    job = _job(_analyzer(Prediction(LOGITS)))._replace(ready_at_ns=ORIGIN)
+    (event,) = inference.handle(job)
+    assert event.latency.capture_to_window_ms == 0
+
+
+def test_weights_of_chance_say_so(inference: Inference) -> None:
+    (event,) = inference.handle(_job(_analyzer(Prediction(LOGITS))))
+    assert (event.model.trained, event.model.bundle) == (False, "untrained")
+
+
+def test_below_the_bundles_threshold_the_label_is_uncertain(inference: Inference) -> None:
+    for threshold, label in ((0.74, "cross"), (0.76, UNCERTAIN)):
+        analyzer = _analyzer(Prediction(LOGITS), decision=(1.0, threshold))
+        (event,) = inference.handle(_job(analyzer))
+        assert event.label == label
+        assert event.confidence == pytest.approx(0.75)
+        assert sum(event.probabilities.values()) == pytest.approx(1)
+
+
+def test_the_bundles_temperature_calibrates() -> None:
+    model: Any = FakeModel(decision=(2.0, 0.0))
+    odds = read(model, Prediction(LOGITS)).probabilities
+    assert odds["cross"] / odds["calm"] == pytest.approx(np.sqrt(3))
+
+
+def test_large_logits_stay_probabilities() -> None:
+    model: Any = FakeModel()
+    reading = read(model, Prediction(np.array([1e4, -1e4], np.float32)))
+    assert reading.probabilities == {"calm": 1.0, "cross": 0.0}
+
+
+def test_events_of_a_stream_and_method_are_numbered_without_gaps(inference: Inference) -> None:
+    both = _analyzer(Prediction(LOGITS, 1), Prediction(LOGITS, 2))
+    numbers: dict[tuple[str, str], list[int]] = {}
+    for job in (
+        _job(both),
+        _job(_analyzer(Prediction(LOGITS), method="other")),
+        _job(_analyzer()),
+        _job(both, stream="yard"),
+        _job(both),
+    ):
+        for event in inference.handle(job):
+            numbers.setdefault((event.stream, event.model.method), []).append(event.seq)
+    assert numbers == {
+        ("door", "fake"): [0, 1, 2, 3],
+        ("door", "other"): [0],
+        ("yard", "fake"): [0, 1],
+    }
+
+
+def test_a_window_that_the_model_refuses_is_counted_and_passed_over(inference: Inference) -> None:
+    def refuse(_: Any) -> list[Prediction]:
+        raise ModelInputError("not this one")
+
+    assert inference.handle(_job(FakeAnalyzer(refuse))) == []
+    assert inference.counters() == {"windows_refused": 1, "events": 0}
+
+
+def test_localised_segments_carry_the_streams_time(inference: Inference) -> None:
+    segments = (Segment(1, 0.9, 0.25, 0.75), Segment(0, -0.1, 0.0, 0.125))
+    job = _job(_analyzer(Prediction(LOGITS, segments=segments)))
+    (event,) = inference.handle(job)
+    first, second = event.segments
+    assert (first.label, first.score) == ("cross", 0.9)
+    assert (first.start_ns, first.end_ns) == (ORIGIN + 2_250 * MS, ORIGIN + 2_750 * MS)
+    assert (first.start_s, first.end_s) == (2.25, 2.75)
+    assert (second.label, second.start_s, second.end_s) == ("calm", 2.0, 2.125)
+    assert decode(encode(event)) == event
+
+
+def test_an_event_without_segments_of_an_older_release_is_read(inference: Inference) -> None:
+    (event,) = inference.handle(_job(_analyzer(Prediction(LOGITS))))
+    topic, text = encode(event)
+    older = text.replace(b'"segments":[],', b"")
+    assert older != text
+    assert decode([topic, older]) == event
+
+
+def test_work_ends_when_all_streams_have_and_no_window_is_left(inference: Inference) -> None:
+    queue, stop, intake = WindowQueue(Policy.LIVE), threading.Event(), _Intake()
+    analyzer = _analyzer(Prediction(LOGITS))
+    queue.put(_job(analyzer), stop)
+    queue.put(_job(analyzer), stop)
+    intake.finished.set()
+    reports: list[int] = []
+    inference.work(intake, queue, stop, lambda: reports.append(1))  # type: ignore[arg-type]
+    assert inference.counters()["events"] == 2
+    assert len(queue) == 0
+    assert reports
+
+
+def test_work_ends_when_stopped(inference: Inference) -> None:
+    queue, stop = WindowQueue(Policy.LIVE), threading.Event()
+    analyzer = FakeAnalyzer(lambda _: stop.set() or [])  # type: ignore[func-returns-value]
+    queue.put(_job(analyzer), stop)
+    queue.put(_job(analyzer), stop)
+    inference.work(_Intake(), queue, stop, lambda: None)  # type: ignore[arg-type]
+    assert len(queue) == 1
+
+
+class _Intake:
+    def __init__(self) -> None:
+        self.finished = threading.Event()
+
+
+def _config(text: str) -> Config:
+    return loads(f'[[streams]]\nname = "door"\n{text}', "test.toml")
+
+
+def test_each_modality_comes_from_the_process_that_publishes_it() -> None:
+    config = _config('camera = {source = "0"}\nmicrophone = {}\npose = {}')
+    (stream,) = config.streams
+
+    def devices(*modalities: Any) -> list[str]:
+        return [e.rsplit(".", 1)[1] for e in endpoints_of(config, stream, set(modalities))]
+
+    assert devices("frame") == ["camera"]
+    assert devices("audio", "frame") == ["microphone", "camera"]
+    assert devices("pose") == ["pose"]
+    config = _config('camera = {source = "film.mp4"}')
+    (stream,) = config.streams
+    assert devices("audio", "frame") == ["camera"]
