@@ -58,12 +58,11 @@ def walkers(path: Path) -> None:
         numbers = {n for people in found[first : last + 1] for n in people}
         seen = [i for i in range(first, last + 1) if found[i]]
         print(f"  walker in frames {first}-{last}: found in {seen[0]}-{seen[-1]} as {numbers}")
-    some = np.array([len(people) > 0 for people in found])
-    print(
-        f"  someone there in {there.sum()} of {len(found)} frames, found in {(some & there).sum()}, "
-        f"falsely in {(some & ~there).sum()}; more than one in "
-        f"{sum(len(people) > 1 for people in found)}; {took_ms:.0f} ms a frame"
-    )
+    some = np.array([bool(people) for people in found])
+    several = sum(len(people) > 1 for people in found)
+    print(f"  someone there in {there.sum()} of {len(found)} frames")
+    print(f"  found in {(some & there).sum()}, falsely in {(some & ~there).sum()}")
+    print(f"  more than one in {several}; {took_ms:.0f} ms a frame")
 
 
 def side_by_side(folder: Path, people: int) -> None:
@@ -73,7 +72,10 @@ def side_by_side(folder: Path, people: int) -> None:
     frames = [*forth, *forth[::-1]]
     found, took_ms = count((n * NS_PER_S // 30, image) for n, image in enumerate(frames))
     counts = np.bincount([len(numbers) for numbers in found[48:]], minlength=people + 1)
-    print(f"  {people} signers: counts in the second half {counts.tolist()}; {took_ms:.0f} ms")
+    ids = {n for one in found for n in one}
+    print(
+        f"  {people} signers: counts in the second half {counts.tolist()} as {ids}; {took_ms:.0f} ms"
+    )
 
 
 def drawn() -> None:
