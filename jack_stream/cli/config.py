@@ -39,3 +39,11 @@ def list_ready() -> None:
     for name, path in ready_configurations().items():
         first = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
         typer.echo(f"{name:<14} {first}")
+
+
+@app.command()
+def keys() -> None:
+    """Print every key with its type, default and meaning, as Markdown."""
+    from jack_stream.config_page import page  # noqa: PLC0415
+
+    typer.echo(page(), nl=False)
