@@ -74,7 +74,7 @@ def side_by_side(folder: Path, people: int) -> None:
     counts = np.bincount([len(numbers) for numbers in found[48:]], minlength=people + 1)
     ids = {n for one in found for n in one}
     print(
-        f"  {people} signers: counts in the second half {counts.tolist()} as {ids}; {took_ms:.0f} ms"
+        f"  {people} signers: counts in 2nd half {counts.tolist()} as {ids}; {took_ms:.0f} ms"
     )
 
 
