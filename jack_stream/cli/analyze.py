@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from jack_stream.cli.options import stop_on_signals
 from jack_stream.config import Config, parse
 from jack_stream.errors import SourceError, UsageError
 from jack_stream.events.schema import Event, encode
+from jack_stream.service.signals import stop_on_signals
 from jack_stream.wire.messages import Health
 
 __all__ = ["analyze"]

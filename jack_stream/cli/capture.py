@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from jack_stream import log
-from jack_stream.cli.options import stop_on_signals
 from jack_stream.clock import Clock
 from jack_stream.config import CameraSettings, MicrophoneSettings, PoseSettings
+from jack_stream.service.signals import stop_on_signals
 from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.messages import Health
 from jack_stream.wire.policy import Policy

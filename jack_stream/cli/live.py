@@ -20,11 +20,11 @@ from jack_stream.cli.options import (
     HealthOption,
     SetOption,
     load_config,
-    stop_on_signals,
 )
 from jack_stream.config import Config
 from jack_stream.events.schema import Event
 from jack_stream.events.subscriber import DEFAULT_ENDPOINT, Subscription
+from jack_stream.service.signals import stop_on_signals
 from jack_stream.view.terminal import Board
 from jack_stream.wire.messages import Health
 from jack_stream.wire.receiver import Receiver

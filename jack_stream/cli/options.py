@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +19,6 @@ __all__ = [
     "SetOption",
     "load_config",
     "ready_configurations",
-    "stop_on_signals",
 ]
 
 ConfigOption = Annotated[
@@ -77,17 +73,3 @@ def load_config(name: str, overrides: list[str] | None) -> Config:
             hint=f"ready configurations: {', '.join(ready)}",
         )
     return configuration.load(path, overrides or ())
-
-
-def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and Ctrl-C set; a second Ctrl-C ends the process at once."""
-    stop = threading.Event()
-
-    def end(number: int, _frame: object) -> None:
-        if stop.is_set() and number == signal.SIGINT:
-            sys.exit(130)
-        stop.set()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    return stop

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from jack_stream.cli.options import ConfigOption, SetOption, load_config, stop_on_signals
+from jack_stream.cli.options import ConfigOption, SetOption, load_config
+from jack_stream.service.signals import stop_on_signals
 
 __all__ = ["record", "replay"]
 
@@ -43,7 +44,10 @@ def record(
         raise typer.BadParameter("the configuration has several streams; name one with --stream")
     endpoints = sources(loaded, name, poses_only=poses_only)
     limits = RecordLimits() if seconds is None else RecordLimits(max_s=seconds)
-    summary = write(endpoints, out, clock=Clock(), stop=stop_on_signals(), limits=limits)
+    # Not awaited: a system that starts later must wait for its own receivers, not for this one.
+    summary = write(
+        endpoints, out, clock=Clock(), stop=stop_on_signals(), limits=limits, awaited=False
+    )
     typer.echo(f"{summary.messages} messages are in {out} ({summary.bytes_written / 1e6:.1f} MB).")
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from pathlib import Path
 from typing import BinaryIO
 
 import structlog
+import zmq
 
 from jack_stream import log
 from jack_stream.clock import Clock
 from jack_stream.config import Config
 from jack_stream.errors import ConfigError
 from jack_stream.service.plan import WorkerPlan
+from jack_stream.service.signals import stop_on_signals
 from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.publisher import Publisher
 from jack_stream.wire.receiver import Receiver
@@ -41,15 +42,14 @@ def main(worker: WorkerPlan) -> None:
     config = Config.model_validate_json(line)
     log.set_up(config.runtime.log_format)
     structlog.contextvars.bind_contextvars(process=worker.name)
-    stop = threading.Event()
-
-    def end(_number: int, _frame: object) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is the parent's to handle
+    stop = stop_on_signals(ctrl_c=False)  # the terminal's Ctrl-C is the parent's to handle
     threading.Thread(target=_stop_with, args=(parent, stop), daemon=True).start()
-    run(worker, config, stop)
+    try:
+        run(worker, config, stop)
+    finally:
+        # What is queued is sent from Python's memory, which must not go away before: without this
+        # libzmq aborts at exit ("Bad address"), and the end of the stream is lost.
+        zmq.Context.instance().term()
 
 
 def run(worker: WorkerPlan, config: Config, stop: threading.Event) -> None:
