@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -13,19 +12,12 @@ __all__ = ["stop_on_signals"]
 def stop_on_signals(*, ctrl_c: bool = True) -> threading.Event:
     """An event that SIGTERM sets, and Ctrl-C; a second Ctrl-C ends the process at once.
 
-    Processes that a library forks inherit the handler, and Jittor ends those that compile with
-    SIGTERM: in them it must still end the process.
-
     Args:
         ctrl_c: whether Ctrl-C counts; it is ignored otherwise.
     """
     stop = threading.Event()
-    owner = os.getpid()
 
     def end(number: int, _frame: object) -> None:
-        if os.getpid() != owner:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
         if stop.is_set() and number == signal.SIGINT:
             sys.exit(130)
         stop.set()
