@@ -18,6 +18,7 @@ from jack_stream.models.registry import Model, create
 from jack_stream.runtime import jittor
 from trainers.augmentation.camera import mirrored, seen_by_a_camera
 from trainers.augmentation.gait import random_move
+from trainers.bundling import CardSettings
 from trainers.data.gait import Examples, distilled, labelled, matching, split
 from trainers.data.walks import Walk, read_walks
 from trainers.loop import make_optimizer
@@ -26,11 +27,11 @@ from trainers.metrics.classification import average_recall, confusion_matrix, so
 from trainers.recipe import OptimizerSettings, ScheduleSettings, Section
 from trainers.teacher import Teacher
 
-__all__ = ["GaitData", "GaitRecipe", "GaitTask", "gather", "logits_of"]
+__all__ = ["REFERENCE", "GaitData", "GaitRecipe", "GaitTask", "gather", "logits_of"]
 
 jt = jittor()
 
-_REFERENCE = "step_align_reference_frame.npy"
+REFERENCE = "step_align_reference_frame.npy"
 
 
 class ModelSettings(Section):
@@ -56,7 +57,8 @@ class DataSettings(Section):
     motion: list[Path] = Field(default=[], description="Walks that the teacher judges.")
     teacher: Path | None = Field(default=None, description="STEP's weights (.npz).")
     reference: Path | None = Field(
-        default=None, description=f"The teacher's reference frame; {_REFERENCE} beside it if absent."
+        default=None,
+        description=f"The teacher's reference frame; if absent, {REFERENCE} beside it.",
     )
     contents: list[str] = Field(default=["walk"], description="What of `motion` is a walk.")
     leave_out: list[str] = Field(default=[], description="Names of `motion` not to be looked at.")
@@ -66,6 +68,8 @@ class DataSettings(Section):
         default=[], description="Labelled walks that only temperature and threshold come from."
     )
     calibration_names: list[str] = Field(default=["*"])
+    test: list[Path] = Field(default=[], description="Labelled walks for the report and card.")
+    test_names: list[str] = Field(default=["*"])
     hop_s: float = Field(default=1.0, gt=0)
     validation_share: float = Field(default=0.1, gt=0, lt=1)
     samples_per_epoch: int = Field(
@@ -90,6 +94,7 @@ class GaitRecipe(Section):
     schedule: ScheduleSettings
     data: DataSettings = DataSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
+    card: CardSettings = CardSettings()
 
     @property
     def gait_preprocessing(self) -> GaitPreprocessing:
@@ -234,4 +239,4 @@ def _teacher(data: DataSettings) -> Teacher:
             "data.motion has no labels, so it needs a teacher",
             hint="Name STEP's weights: --teacher step_....npz",
         )
-    return Teacher.read(data.teacher, data.reference or data.teacher.with_name(_REFERENCE))
+    return Teacher.read(data.teacher, data.reference or data.teacher.with_name(REFERENCE))

@@ -1,4 +1,4 @@
-"""The loop that every recipe runs in: epochs, checkpoints, the best weights, going on after a kill."""
+"""The loop that every recipe runs in: epochs, checkpoints, the best weights, going on later."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ class _State:
 
 def make_optimizer(module: Any, settings: OptimizerSettings) -> Any:
     """The optimizer of a recipe over all parameters that have a gradient."""
+    module.train()  # in evaluation mode Jittor stops all gradients
     parameters = [p for p in module.parameters() if not p.is_stop_grad()]
     if settings.name == "adam":
         return Adam(parameters, settings.lr, weight_decay=settings.weight_decay)

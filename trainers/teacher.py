@@ -1,9 +1,9 @@
 """STEP's gait classifier, run in NumPy, as a teacher that labels walks softly.
 
-"STEP: Spatial Temporal Graph Convolutional Networks for Emotion Perception from Gaits" (Bhattacharya
-et al., AAAI 2020): an ST-GCN of three blocks over 75 frames, whose authors trained it on the real
-Emotion-Gait walks and published the weights (MIT). They are read from an ``.npz`` of plain arrays
-under the authors' parameter names; nothing is trained here, so no framework is needed.
+"STEP: Spatial Temporal Graph Convolutional Networks for Emotion Perception from Gaits"
+(Bhattacharya et al., AAAI 2020): an ST-GCN of three blocks over 75 frames, whose authors trained it
+on the real Emotion-Gait walks and published the weights (MIT). They are read from an ``.npz`` of
+plain arrays under the authors' parameter names; nothing is trained here.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from jack_stream.models.labels import EMOTION_GAIT
 from trainers.data.walks import Walk, class_indices, cut
 from trainers.teacher import FRAME_RATE_HZ, FRAMES, Teacher
 
-__all__ = ["Examples", "distilled", "labelled", "matching", "split"]
+__all__ = ["Examples", "distilled", "for_teacher", "labelled", "matching", "split"]
 
 _TEACHER_S = FRAMES / FRAME_RATE_HZ
 
@@ -119,7 +119,7 @@ def distilled(
     parts = []
     for walk in walks:
         windows, starts = cut(walk, preprocessing, hop_s)
-        targets = teacher.probabilities(_for_teacher(walk, starts, preprocessing))
+        targets = teacher.probabilities(for_teacher(walk, starts, preprocessing))
         if walk.name in ordinary:
             targets = (1 - neutral_share) * targets + neutral_share * is_neutral
         parts.append((walk, windows, targets))
@@ -133,7 +133,7 @@ def split(examples: Examples, share: float) -> tuple[Examples, Examples]:
     return examples.take(~mask), examples.take(mask)
 
 
-def _for_teacher(
+def for_teacher(
     walk: Walk, starts: npt.NDArray[np.float64], preprocessing: GaitPreprocessing
 ) -> npt.NDArray[np.float64]:
     """What the teacher sees of the windows: their middle, at its own frame rate."""
@@ -154,9 +154,7 @@ def _for_teacher(
 
 
 def _examples(
-    parts: Sequence[
-        tuple[Walk, npt.NDArray[np.float64], npt.NDArray[np.float32]],
-    ],
+    parts: Sequence[tuple[Walk, npt.NDArray[np.float64], npt.NDArray[np.float32]],],
     preprocessing: GaitPreprocessing,
 ) -> Examples:
     if not parts:

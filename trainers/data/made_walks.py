@@ -1,4 +1,4 @@
-"""Made walks in four manners: the procedural walker with persons' differences and a camera's faults.
+"""Made walks in four moods: the procedural walker with persons' differences and lost joints.
 
 The walker and its sources are those of `jack_stream.capture.scene.walk`. What is added here is what
 a learner must not mind: how strongly a mood shows, how one person differs from the next, and what a
@@ -107,4 +107,4 @@ def _lose_a_joint(joints: npt.NDArray[np.float64], rng: np.random.Generator) -> 
     """One joint is gone for up to a second, as behind a chair."""
     joint = int(rng.integers(1, joints.shape[1]))
     start = int(rng.integers(0, len(joints)))
-    joints[start : start + int(rng.integers(3, FRAME_RATE_HZ)), joint] = np.nan
+    joints[start : start + int(rng.integers(3, round(FRAME_RATE_HZ))), joint] = np.nan

@@ -87,7 +87,9 @@ def read_walks(path: Path) -> list[Walk]:
     )
 
 
-def cut(walk: Walk, preprocessing: GaitPreprocessing, hop_s: float) -> tuple[FloatArray, FloatArray]:
+def cut(
+    walk: Walk, preprocessing: GaitPreprocessing, hop_s: float
+) -> tuple[FloatArray, FloatArray]:
     """A walk's windows.
 
     A walk that is shorter than a window is repeated, as STEP does with its one-stride recordings.

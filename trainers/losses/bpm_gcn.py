@@ -21,7 +21,8 @@ def bpm_gcn_loss(
 
     Args:
         outputs: of `BPMGCN`: ``posture_logits``, ``movement_logits`` and ``affective``.
-        labels: class indices ``int32[N]``, or a teacher's distributions ``float32[N, C]``, or with ``multi_label`` a float ``[N, C]`` of 0 and 1.
+        labels: class indices ``int32[N]``, or a teacher's distributions ``float32[N, C]``, or
+            with ``multi_label`` a float ``[N, C]`` of 0 and 1.
         affective: the hand-crafted features ``[N, 31 * frames]``.
         multi_label: the binary cross entropy of every class after a sigmoid (ELMD) in place of the
             cross entropy.
