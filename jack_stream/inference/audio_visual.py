@@ -28,7 +28,7 @@ class AudioVisualAnalyzer:
 
     Args:
         model: a method whose items are ``visual`` and ``audio``.
-        settings: the window must be a whole number of hops, and the hop of snippets.
+        settings: the hop must be a whole number of snippets.
         pieces: how sound becomes the model's items.
     """
 
