@@ -170,6 +170,21 @@ def test_a_compiling_process_ends_with_its_parent() -> None:
     assert ended
 
 
+def test_compiling_processes_end_by_sigterm_although_their_parent_handles_it() -> None:
+    code = (
+        "import multiprocessing, os, select, signal; from jack_stream.runtime import importing\n"
+        "signal.signal(signal.SIGTERM, lambda *_: None)\n"
+        "start = importing._dying_with(os.getpid(), lambda: None)\n"
+        "pool = multiprocessing.get_context('fork').Pool(1, start)\n"
+        "child = pool.apply(os.getpid)\n"
+        "ended = os.pidfd_open(child)\n"
+        "os.kill(child, signal.SIGTERM)\n"
+        "print(bool(select.select([ended], [], [], 10)[0]), flush=True)\n"
+        "os._exit(0)"
+    )
+    assert run_python(code).stdout == "True\n"
+
+
 @pytest.mark.jittor
 def test_making_jittor_ready_leaves_the_process_and_the_home_as_they_were(tmp_path: Path) -> None:
     code = """

@@ -193,13 +193,10 @@ def _dying_with(parent: int, initialize: Callable[[], None]) -> Callable[[], Non
     """A start for compiling processes that ends them with their parent.
 
     They hold Jittor's lock through the file that they inherit. Left behind by a parent that was
-    killed, they would wait for work for ever, and everyone else for the lock. Whoever asks the
-    parent to end has it handle SIGTERM in its own way; these must end by it, or the pool that
-    terminates them waits for ever.
+    killed, they would wait for work for ever, and everyone else for the lock.
     """
 
     def start() -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
         # They are ended by SIGTERM, for which the parent may have a handler that ends nothing.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
