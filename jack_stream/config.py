@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from jack_stream.capture.redact import redact
 from jack_stream.errors import ConfigError
 from jack_stream.log import LogFormat
 from jack_stream.wire.endpoint import check_endpoint
@@ -66,7 +67,7 @@ Pace = Literal["realtime", "fast"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class RuntimeSettings(_Section):
@@ -104,6 +105,7 @@ class CameraSettings(_Section):
 
     source: str = Field(
         min_length=1,
+        coerce_numbers_to_str=True,
         description="Index (0), device (/dev/video0), video file, folder of images, or URL.",
     )
     width: int = Field(default=640, ge=16, le=7680, description="Pictures are resized to this.")
@@ -129,6 +131,7 @@ class MicrophoneSettings(_Section):
 
     device: str | None = Field(
         default=None,
+        coerce_numbers_to_str=True,
         description="Part of a device's name, its index, or a file or URL; the default if absent.",
     )
     sample_rate: int = Field(default=44100, ge=8000, le=192000, description="Published rate in Hz.")
@@ -311,12 +314,15 @@ def parse(table: Mapping[str, Any], source: str) -> Config:
     Raises:
         ConfigError: every fault is named with its key and value.
     """
+    filled: set[str] = set()
+    complete = _fill_in(dict(table), source, filled)
     try:
-        return Config.model_validate(_fill_in(dict(table), source))
+        return Config.model_validate(complete)
     except ValidationError as error:
-        faults = "\n  ".join(_describe(fault) for fault in error.errors())
+        faults = [_describe(fault, filled) for fault in _real(error.errors())]
+        listing = "\n  ".join(faults)
         raise ConfigError(
-            f"{source}: {error.error_count()} thing(s) wrong:\n  {faults}",
+            f"{source}: {len(faults)} thing(s) wrong:\n  {listing}",
             hint="docs/configuration.md lists every key.",
         ) from None
 
@@ -324,61 +330,70 @@ def parse(table: Mapping[str, Any], source: str) -> Config:
 def _apply(table: dict[str, Any], override: str) -> None:
     """Set one dotted key; a value that is no TOML is taken as text."""
     key, equals, raw = override.partition("=")
+    said = f"--set {redact(override)!r}"
     if not equals or not key.strip():
-        raise ConfigError(f"--set {override!r}: write key=value, such as runtime.threads=2")
+        raise ConfigError(f"{said}: write key=value, such as runtime.threads=2")
     try:
         value: Any = tomllib.loads(f"v = {raw}")["v"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         value = raw
     *path, last = key.strip().split(".")
     here: Any = table
-    for step in [*path, last][:-1]:
-        here = _descend(here, step, override)
+    for step in path:
+        here = (
+            here[_index(here, step, said)] if isinstance(here, list) else here.setdefault(step, {})
+        )
+        if not isinstance(here, (dict, list)):
+            raise ConfigError(f"{said}: {step!r} is a value and has no keys below it")
     if isinstance(here, list):
-        here[_index(here, last, override)] = value
+        here[_index(here, last, said)] = value
     else:
         here[last] = value
 
 
-def _descend(here: Any, step: str, override: str) -> Any:
-    if isinstance(here, list):
-        return here[_index(here, step, override)]
-    below = here.setdefault(step, {})
-    if not isinstance(below, (dict, list)):
-        raise ConfigError(f"--set {override!r}: {step!r} is a value and has no keys below it")
-    return below
-
-
-def _index(items: list[Any], step: str, override: str) -> int:
-    if not step.isdecimal() or int(step) >= len(items):
+def _index(items: list[Any], step: str, said: str) -> int:
+    if step not in map(str, range(len(items))):
         raise ConfigError(
-            f"--set {override!r}: {step!r} is no index into a list of {len(items)}",
+            f"{said}: {step!r} is no index into a list of {len(items)}",
             hint="Lists are counted from 0: streams.0.camera.source=1",
         )
     return int(step)
 
 
-def _fill_in(value: Any, source: str) -> Any:
+def _fill_in(value: Any, source: str, filled: set[str]) -> Any:
+    """Put the environment's values in; ``filled`` collects them."""
     if isinstance(value, dict):
-        return {key: _fill_in(item, f"{source}: {key}") for key, item in value.items()}
+        return {key: _fill_in(item, f"{source}: {key}", filled) for key, item in value.items()}
     if isinstance(value, list):
-        return [_fill_in(item, f"{source}[{i}]") for i, item in enumerate(value)]
+        return [_fill_in(item, f"{source}[{i}]", filled) for i, item in enumerate(value)]
     if isinstance(value, str):
-        return _ENVIRONMENT.sub(lambda match: _variable(match[1], source), value)
+        return _ENVIRONMENT.sub(lambda match: _variable(match[1], source, filled), value)
     return value
 
 
-def _variable(name: str, source: str) -> str:
+def _variable(name: str, source: str, filled: set[str]) -> str:
     value = os.environ.get(name)
     if value is None:
         raise ConfigError(
             f"{source}: the environment variable {name} is not set",
             hint=f"Set it before the start: export {name}=..., or Environment= in the unit.",
         )
+    filled.add(value)
     return value
 
 
-def _describe(fault: Mapping[str, Any]) -> str:
+def _real(faults: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Without the lists that Pydantic calls too short only because their items are wrong."""
+
+    def is_echo(fault: Mapping[str, Any]) -> bool:
+        here = fault["loc"]
+        below = (other for other in faults if other is not fault)
+        return fault["type"] == "too_short" and any(f["loc"][: len(here)] == here for f in below)
+
+    return [fault for fault in faults if not is_echo(fault)]
+
+
+def _describe(fault: Mapping[str, Any], filled: Collection[str]) -> str:
     key = ".".join(str(part) for part in fault["loc"]) or "(the whole)"
     if fault["type"] == "extra_forbidden":
         return f"{key}: there is no such key{_meant(fault['loc'])}"
@@ -386,11 +401,15 @@ def _describe(fault: Mapping[str, Any]) -> str:
         return f"{key}: is missing"
     message = str(fault["msg"]).removeprefix("Value error, ")
     value = fault["input"]
-    # A source may be a URL with a password in it, which must not get into a log.
+    # What came from the environment, or is a source, may be a secret that must not get into a log.
     secret = bool({"source", "device"} & set(map(str, fault["loc"])))
-    hidden = secret or isinstance(value, (dict, BaseModel))
-    shown = "" if hidden else f" = {str(value)[:80]!r}"
-    return f"{key}{shown}: {message}"
+    hidden = secret or isinstance(value, (dict, BaseModel)) or _contains(value, filled)
+    shown = "" if hidden else f" = {redact(str(value))[:80]!r}"
+    return f"{key}{shown}: {'its value is not allowed' if _contains(message, filled) else message}"
+
+
+def _contains(value: object, secrets: Collection[str]) -> bool:
+    return any(secret and secret in str(value) for secret in secrets)
 
 
 def _meant(location: Sequence[str | int]) -> str:

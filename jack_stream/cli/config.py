@@ -27,10 +27,11 @@ def check(name: _Name, overrides: SetOption = None) -> None:
 
 @app.command()
 def show(name: _Name, overrides: SetOption = None) -> None:
-    """Print a configuration with all defaults filled in."""
+    """Print a configuration with all defaults filled in, and passwords in addresses hidden."""
+    from jack_stream.capture.redact import redact  # noqa: PLC0415
     from jack_stream.config import dumps  # noqa: PLC0415
 
-    typer.echo(dumps(load_config(name, overrides)), nl=False)
+    typer.echo(redact(dumps(load_config(name, overrides))), nl=False)
 
 
 @app.command("list")
