@@ -59,6 +59,7 @@ def record(
     stop: threading.Event,
     kinds: Iterable[Kind] = RECORDED_KINDS,
     policy: Policy = Policy.LIVE,
+    awaited: bool = True,
     limits: RecordLimits | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -73,6 +74,7 @@ def record(
         kinds: which messages.
         policy: ``live`` drops (and counts) what the disk is too slow for; ``lossless`` makes
             lossless publishers wait instead.
+        awaited: whether the publishers count this among the receivers that they wait for.
         limits: when to end.
         overwrite: whether an existing file may be replaced.
         progress: told the messages and bytes after each message.
@@ -84,7 +86,7 @@ def record(
     bounds = limits or RecordLimits()
     with (
         RecordingWriter(path, started_at_ns=clock.now_ns(), overwrite=overwrite) as writer,
-        Receiver(endpoints, set(kinds), policy=policy) as receiver,
+        Receiver(endpoints, set(kinds), policy=policy, awaited=awaited) as receiver,
     ):
         reason = _record(
             receiver, writer, bounds, clock=clock, stop=stop, progress=progress or _silent

@@ -54,6 +54,8 @@ class Receiver:
         kinds: what to receive.
         policy: what happens when :meth:`get` is not called often enough.
         capacity: the longest queue per kind and stream, where not :data:`DEFAULT_CAPACITY`.
+        awaited: whether this counts among the receivers that publishers wait for before they
+            begin. Not so for those who only look on: nothing may begin without the others for them.
         context: the ZeroMQ context, by default the process's.
 
     Attributes:
@@ -70,6 +72,7 @@ class Receiver:
         *,
         policy: Policy = Policy.LIVE,
         capacity: dict[Kind, int] | None = None,
+        awaited: bool = True,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
     ) -> None:
         self.received = 0
@@ -92,7 +95,8 @@ class Receiver:
             self._socket.connect(check_endpoint(endpoint))
         for kind in kinds:
             self._socket.subscribe(f"{kind}.")
-        self._socket.subscribe(HELLO + secrets.token_hex(8).encode())
+        if awaited:
+            self._socket.subscribe(HELLO + secrets.token_hex(8).encode())
         self._thread = threading.Thread(target=self._pump, name="receiver", daemon=True)
         self._thread.start()
 
