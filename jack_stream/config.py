@@ -393,6 +393,12 @@ def _real(faults: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [fault for fault in faults if not is_echo(fault)]
 
 
+def _is_echo(fault: Mapping[str, Any], errors: Sequence[Mapping[str, Any]]) -> bool:
+    key = fault["loc"]
+    deeper = any(len(e["loc"]) > len(key) and e["loc"][: len(key)] == key for e in errors)
+    return bool(fault["type"] == "too_short" and deeper)
+
+
 def _describe(fault: Mapping[str, Any], filled: Collection[str]) -> str:
     key = ".".join(str(part) for part in fault["loc"]) or "(the whole)"
     if fault["type"] == "extra_forbidden":

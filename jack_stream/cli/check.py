@@ -110,15 +110,9 @@ def models(as_json: _Json = False) -> None:
         ]
         typer.echo(json.dumps(listing, indent=2))
         return
-    table = Table("method", "looks at", "what it says", "from", "live", "weights", box=None)
+    console = Console()
     for name, method in METHODS.items():
         weights = "default" if shipped_bundle(name) else "[yellow]none: import or train[/]"
-        table.add_row(
-            f"[bold]{name}[/]",
-            " + ".join(method.modalities),
-            method.summary,
-            method.source,
-            "yes" if name in ANALYZERS else "",
-            weights,
-        )
-    Console().print(table)
+        live = "live" if name in ANALYZERS else "a part of others"
+        console.print(f"[bold]{name}[/] ({' + '.join(method.modalities)}): {method.summary}")
+        console.print(f"    {method.source}; {live}; weights: {weights}", style="dim")

@@ -179,10 +179,14 @@ class Publisher:
         return False
 
     def close(self) -> None:
-        """Send what is queued for up to a second and release the address."""
+        """Release the address; what is queued is still sent, in the background.
+
+        For up to a second, or a minute under the lossless policy: the end of a stream is the last
+        message, and whoever is slow must get it too.
+        """
         self._closed.set()
         with self._lock:
-            self._socket.close(linger=1000)
+            self._socket.close(linger=60_000 if self.policy is Policy.LOSSLESS else 1000)
 
     def __enter__(self) -> Publisher:
         return self
