@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
@@ -89,14 +90,14 @@ class Inference:
 
     def work(
         self,
-        intake: Intake,
         queue: WindowQueue,
+        is_over: Callable[[], bool],
         stop: threading.Event,
         report: Callable[[], None],
     ) -> None:
-        """Handle windows until stopped, or until all streams have ended and none is left."""
+        """Handle windows until stopped, or until no more can come and none is left."""
         while not stop.is_set():
-            over = intake.finished.is_set()
+            over = is_over()
             job = queue.get(_SLICE_S)
             if job is not None:
                 self.handle(job)
@@ -195,14 +196,14 @@ def run(
                     },
                 )
 
-            thread = threading.Thread(target=intake.run, args=(stop,), name="intake")
-            thread.start()
-            on_ready()
-            try:
-                inference.work(intake, queue, stop, report)
-            finally:
-                stop.set()
-                thread.join()
+            with ThreadPoolExecutor(1, "intake") as thread:
+                taking_in = thread.submit(intake.run, stop)
+                on_ready()
+                try:
+                    inference.work(queue, taking_in.done, stop, report)
+                finally:
+                    stop.set()
+                taking_in.result()  # whatever ended it too early ends the process, too
         health.report("stopped", {"events": publisher.published})
 
 

@@ -169,13 +169,12 @@ def test_an_event_without_segments_of_an_older_release_is_read(inference: Infere
 
 
 def test_work_ends_when_all_streams_have_and_no_window_is_left(inference: Inference) -> None:
-    queue, stop, intake = WindowQueue(Policy.LIVE), threading.Event(), _Intake()
+    queue, stop = WindowQueue(Policy.LIVE), threading.Event()
     analyzer = _analyzer(Prediction(LOGITS))
     queue.put(_job(analyzer), stop)
     queue.put(_job(analyzer), stop)
-    intake.finished.set()
     reports: list[int] = []
-    inference.work(intake, queue, stop, lambda: reports.append(1))  # type: ignore[arg-type]
+    inference.work(queue, lambda: True, stop, lambda: reports.append(1))
     assert inference.counters()["events"] == 2
     assert len(queue) == 0
     assert reports
@@ -186,13 +185,8 @@ def test_work_ends_when_stopped(inference: Inference) -> None:
     analyzer = FakeAnalyzer(lambda _: stop.set() or [])  # type: ignore[func-returns-value]
     queue.put(_job(analyzer), stop)
     queue.put(_job(analyzer), stop)
-    inference.work(_Intake(), queue, stop, lambda: None)  # type: ignore[arg-type]
+    inference.work(queue, lambda: False, stop, lambda: None)
     assert len(queue) == 1
-
-
-class _Intake:
-    def __init__(self) -> None:
-        self.finished = threading.Event()
 
 
 def _config(text: str) -> Config:
