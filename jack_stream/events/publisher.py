@@ -7,8 +7,9 @@ from types import TracebackType
 
 import zmq
 
+from jack_stream.errors import ConfigError
 from jack_stream.events.schema import Event, encode
-from jack_stream.wire.endpoint import check_endpoint, prepare_ipc
+from jack_stream.wire.endpoint import bind
 
 __all__ = ["EventPublisher"]
 
@@ -22,6 +23,9 @@ class EventPublisher:
         endpoint: where to bind.
         context: the ZeroMQ context, by default the process's.
 
+    Raises:
+        ConfigError: the endpoint can't be bound.
+
     Attributes:
         session: the random name of this run.
         published: events sent so far.
@@ -33,12 +37,13 @@ class EventPublisher:
         self.session = secrets.token_hex(4)
         self.published = 0
         self._next_seq: dict[tuple[str, str], int] = {}
-        check_endpoint(endpoint)
-        prepare_ipc(endpoint)
         self._socket = (context or zmq.Context.instance()).socket(zmq.PUB)
         self._socket.setsockopt(zmq.SNDHWM, _HIGH_WATER_MARK)
-        self._socket.bind(endpoint)
-        self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        try:
+            self.endpoint = bind(self._socket, endpoint)
+        except ConfigError:
+            self._socket.close()
+            raise
 
     def next_seq(self, stream: str, method: str) -> int:
         """The number for the next event of a stream and method."""

@@ -45,6 +45,7 @@ class Subscription:
         timeout_s: float | None = None,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
     ) -> None:
+        address = check_endpoint(endpoint)
         self.received = 0
         self.malformed = 0
         self.missed = 0
@@ -53,7 +54,7 @@ class Subscription:
         self._socket = (context or zmq.Context.instance()).socket(zmq.SUB)
         self._socket.setsockopt(zmq.RCVHWM, 10_000)
         self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.connect(check_endpoint(endpoint))
+        self._socket.connect(address)
         words = ["event", *([stream] if stream else []), *([method] if stream and method else [])]
         self._socket.subscribe(".".join(words) + ("" if stream and method else "."))
         self._method = method

@@ -16,7 +16,7 @@ from jack_stream.service.child import Child
 from jack_stream.service.notify import Notifier
 from jack_stream.service.plan import plan
 from jack_stream.wire.codec import decode, encode
-from jack_stream.wire.endpoint import prepare_ipc
+from jack_stream.wire.endpoint import bind
 from jack_stream.wire.messages import Health, Stamp, State
 from jack_stream.wire.policy import Policy
 
@@ -70,10 +70,9 @@ class Supervisor:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         inbox, outlet = context.socket(zmq.PULL), context.socket(zmq.PUB)
         try:
-            prepare_ipc(self._config.health_inbox)
-            prepare_ipc(self._config.events.health_endpoint)
-            inbox.bind(self._config.health_inbox)
-            outlet.bind(self._config.events.health_endpoint)
+            # First the address that another run would hold: binding ipc takes it away from it.
+            bind(outlet, self._config.events.health_endpoint)
+            bind(inbox, self._config.health_inbox)
             for child in self.children.values():
                 child.start(self._config_json)
             try:

@@ -6,9 +6,11 @@ import ipaddress
 import re
 from pathlib import Path
 
+import zmq
+
 from jack_stream.errors import ConfigError
 
-__all__ = ["IPC_PATH_MAX", "check_endpoint", "prepare_ipc"]
+__all__ = ["IPC_PATH_MAX", "bind", "check_endpoint", "prepare_ipc"]
 
 IPC_PATH_MAX = 107
 """The longest path of a Unix socket, in bytes (struct sockaddr_un on Linux)."""
@@ -46,7 +48,38 @@ def check_endpoint(endpoint: str) -> str:
 
 
 def prepare_ipc(endpoint: str) -> None:
-    """Make the folder of an ``ipc://`` endpoint, for its owner alone, unless it exists."""
+    """Make the folder of an ``ipc://`` endpoint, for its owner alone, unless it exists.
+
+    Raises:
+        ConfigError: it can't be made.
+    """
     if endpoint.startswith("ipc://"):
         folder = Path(endpoint.removeprefix("ipc://")).parent
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"{folder}: the folder of the sockets can't be made: {error.strerror}",
+                hint="Set runtime.directory to a folder that you may write to.",
+            ) from error
+
+
+def bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
+    """Bind a socket, making the folder of its address if need be.
+
+    Returns:
+        the address that it got, with the port's number where ``*`` stood.
+
+    Raises:
+        ConfigError: the address is not one of this machine's own, taken, or not allowed.
+    """
+    prepare_ipc(check_endpoint(endpoint))
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        raise ConfigError(
+            f"{endpoint}: can't be bound: {error.strerror}",
+            hint="Does another jack-stream run here? End it, or set other addresses:"
+            " events.endpoint, events.health_endpoint, or runtime.directory.",
+        ) from error
+    return socket.getsockopt_string(zmq.LAST_ENDPOINT)

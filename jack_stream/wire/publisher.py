@@ -12,8 +12,9 @@ import zmq
 from numpy.typing import NDArray
 
 from jack_stream.clock import TimeSource
+from jack_stream.errors import ConfigError
 from jack_stream.wire.codec import MAX_PARTS_BYTES, Part, encode
-from jack_stream.wire.endpoint import check_endpoint, prepare_ipc
+from jack_stream.wire.endpoint import bind
 from jack_stream.wire.messages import Audio, End, Frame, Kind, Message, Poses, Stamp
 from jack_stream.wire.policy import Policy
 
@@ -38,6 +39,9 @@ class Publisher:
         clock: the time line; only read by :meth:`end` without a time.
         wait_for: how many receivers :meth:`wait_for_receivers` waits for.
         context: the ZeroMQ context, by default the process's.
+
+    Raises:
+        ConfigError: the endpoint can't be bound.
     """
 
     def __init__(
@@ -61,16 +65,17 @@ class Publisher:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._stop = threading.Event()
-        check_endpoint(endpoint)
-        prepare_ipc(endpoint)
         self._socket = (context or zmq.Context.instance()).socket(zmq.XPUB)
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         self._socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PARTS_BYTES)
         if policy is Policy.LOSSLESS:
             self._socket.setsockopt(zmq.XPUB_NODROP, 1)
-        self._socket.bind(endpoint)
-        self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        try:
+            self.endpoint = bind(self._socket, endpoint)
+        except ConfigError:
+            self._socket.close()
+            raise
 
     def frame(
         self,

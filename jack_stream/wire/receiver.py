@@ -75,6 +75,7 @@ class Receiver:
         awaited: bool = True,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
     ) -> None:
+        addresses = [check_endpoint(endpoint) for endpoint in endpoints]
         self.received = 0
         self.used = 0
         self.dropped: Counter[str] = Counter()
@@ -91,8 +92,8 @@ class Receiver:
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PARTS_BYTES)
         self._socket.setsockopt(zmq.RECONNECT_IVL, 50)
         self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
-        for endpoint in endpoints:
-            self._socket.connect(check_endpoint(endpoint))
+        for address in addresses:
+            self._socket.connect(address)
         for kind in kinds:
             self._socket.subscribe(f"{kind}.")
         if awaited:
