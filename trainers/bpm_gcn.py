@@ -177,8 +177,8 @@ class GaitTask:
         training, wanted = self._data.training, self._recipe.data.samples_per_epoch
         if wanted:
             mass = training.targets.sum(0)
-            chance = (training.targets / np.maximum(mass, 1e-6)).sum(1)
-            order = rng.choice(len(training), wanted, p=chance / chance.sum())
+            chance = np.cumsum((training.targets / np.maximum(mass, 1e-6)).sum(1))
+            order = np.searchsorted(chance / chance[-1], rng.random(wanted), side="right")
         else:
             order = rng.permutation(len(training))
         size = self._recipe.schedule.batch

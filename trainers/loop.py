@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -92,7 +93,7 @@ def train(
         One mapping of figures per epoch; the task's module holds the last weights.
 
     Raises:
-        UsageError: the folder holds a run already, and ``resume`` is off.
+        UsageError: the folder holds a run already, and ``resume`` is off; or the loss diverged.
     """
     run.mkdir(parents=True, exist_ok=True)
     state = _begin(task, run, resume=resume)
@@ -150,6 +151,11 @@ def _epoch(
             task.optimizer.step()
         for name, value in losses.items():
             state.sums[name] = state.sums.get(name, 0.0) + value.item() / len(batches)
+        if not math.isfinite(state.sums["total"]):
+            raise UsageError(
+                f"epoch {state.epoch + 1}, step {step + 1}: the loss is no longer finite",
+                hint="Go on from the last checkpoint with a smaller optimizer.lr (--resume).",
+            )
         state.step = step + 1
         if whole and time.monotonic() - saved > 60 * schedule.checkpoint_minutes:
             save_checkpoint(run / LAST, task.module, task.optimizer, vars(state))

@@ -19,6 +19,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+import numpy as np
+
 from jack_stream.errors import MissingDependencyError, UsageError
 from jack_stream.runtime.cache import cache_folder, exclusive
 from jack_stream.runtime.checks import OneDNN, cuda, find_compiler, find_headers, find_onednn
@@ -168,6 +170,10 @@ def _import(nvcc: str) -> ModuleType:
         stack.enter_context(_process_state_kept())
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
+        # Jittor's kernels flush denormals to zero; NumPy would warn of it when it first looks at a
+        # type afterwards, in whatever part of the program that is.
+        for kind in (np.float32, np.float64):
+            np.finfo(kind)
         _import_with_home(home)
         module = importlib.import_module("jittor")
         _end_compile_pool()

@@ -69,7 +69,8 @@ def read_walks(path: Path) -> list[Walk]:
     if path.suffix in (".h5", ".hdf5"):
         return list(_emotion_gait(path))
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # numpy leaves a file open that turns out to be no archive, so it is opened here.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise SourceError(f"{path}: can't be read as walks: {error}") from error
