@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from jack_stream.cli.options import SetOption, load_config
 
@@ -33,8 +34,8 @@ def doctor(as_json: _Json = False) -> None:
         table = Table(box=None, show_header=False)
         for one in found:
             sign = "[green]ok[/]" if one.ok else "[red]missing[/]" if one.required else "[dim]no[/]"
-            advice = f"\n[yellow]{one.advice}[/]" if one.advice and not one.ok else ""
-            table.add_row(sign, one.name, f"{one.found}{advice}")
+            advice = Text(f"\n{one.advice}" if one.advice and not one.ok else "", style="yellow")
+            table.add_row(sign, one.name, Text(one.found).append_text(advice))
         Console().print(table)
     if any(one.required and not one.ok for one in found):
         sys.exit(69)
@@ -80,10 +81,11 @@ def devices(as_json: _Json = False) -> None:
         return
     table = Table("", "give as", "name", "", box=None)
     for camera in cameras:
-        table.add_row("camera", f"{camera.index} or {camera.path}", camera.name, camera.problem)
+        name = Text(camera.name)  # a device's maker may write brackets, which are no markup
+        table.add_row("camera", f"{camera.index} or {camera.path}", name, camera.problem)
     for one in microphones:
         about = f"{one.sample_rate} Hz, {one.host_api}{', default' if one.default else ''}"
-        table.add_row("microphone", f"{one.index} or part of the name", one.name, about)
+        table.add_row("microphone", f"{one.index} or part of the name", Text(one.name), about)
     if table.row_count:
         Console().print(table)
     else:

@@ -96,11 +96,11 @@ class Board:
             )
             fps = health.gauges.get("fps")
             table.add_row(
-                name,
+                Text(name),
                 Text(health.state, style=_STYLES[health.state]),
                 "" if fps is None else f"{fps:.1f}",
                 str(drops) if drops else "",
-                health.detail,
+                Text(health.detail),
             )
         return table
 
