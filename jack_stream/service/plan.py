@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from jack_stream.config import Config, StreamSettings
+from jack_stream.errors import ConfigError
 
 __all__ = ["Role", "WorkerPlan", "plan", "sources"]
 
@@ -46,7 +47,13 @@ class WorkerPlan:
 
 
 def plan(config: Config) -> list[WorkerPlan]:
-    """The processes of a configuration: each stream's sources, then inference."""
+    """The processes of a configuration: each stream's sources, then inference.
+
+    Raises:
+        ConfigError: a method looks at something that no process of its stream publishes.
+    """
+    for stream in config.streams:
+        _check_sources(stream)
     roles: tuple[Role, ...] = ("camera", "microphone", "scene", "recording", "pose")
     workers = [
         WorkerPlan(role, stream.name)
@@ -75,6 +82,27 @@ def sources(config: Config, stream: str, *, poses_only: bool = False) -> list[st
         for worker in plan(config)
         if worker.stream == stream and worker.role in devices
     ]
+
+
+_ADVICE = {
+    "pose": "add [streams.pose], which finds people in the pictures",
+    "frame": "add a camera",
+    "audio": "add a microphone, or a camera with sound = true",
+}
+
+
+def _check_sources(stream: StreamSettings) -> None:
+    if stream.recording is not None:
+        return  # what is in it shows when it is played
+    there = {"pose": stream.pose is not None, "frame": bool(stream.picture_source)}
+    heard = stream.camera is not None and stream.camera.sound
+    there["audio"] = heard or stream.microphone is not None or stream.scene is not None
+    missing = sorted(kind for kind in _wanted_by_inference(stream) if not there[kind])
+    if missing:
+        raise ConfigError(
+            f"stream {stream.name!r}: its analyzers look at {missing[0]} data, which nothing gives",
+            hint=_ADVICE[missing[0]],
+        )
 
 
 def _wanted_by_inference(stream: StreamSettings) -> set[str]:
