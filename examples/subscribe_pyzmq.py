@@ -4,7 +4,7 @@ import json
 
 import zmq
 
-socket = zmq.Context.instance().socket(zmq.SUB)
+socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
 socket.connect("tcp://127.0.0.1:5577")
 socket.subscribe("event.")  # or event.STREAM. or event.STREAM.METHOD
 while True:
