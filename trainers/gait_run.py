@@ -90,7 +90,8 @@ def judge_of(model: Model, grid: GaitPreprocessing, temperature: float) -> Judge
 
 def _gathered(recipe: GaitRecipe, run: Path) -> GaitData:
     """The run's examples, kept in its folder: a teacher takes minutes over them."""
-    settings = recipe.data.model_dump_json() + recipe.preprocessing.model_dump_json()
+    tests = {"test", "test_names"}
+    settings = recipe.data.model_dump_json(exclude=tests) + recipe.preprocessing.model_dump_json()
     key = hashlib.sha256(settings.encode()).hexdigest()
     path, parts = run / EXAMPLES, ("training", "validation", "calibration")
     if path.exists():
