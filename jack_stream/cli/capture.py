@@ -15,7 +15,7 @@ from jack_stream.service.signals import stop_on_signals
 from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.messages import Health
 from jack_stream.wire.policy import Policy
-from jack_stream.wire.publisher import Publisher
+from jack_stream.wire.publisher import Publisher, flush
 from jack_stream.wire.receiver import Receiver
 
 __all__ = ["app"]
@@ -127,6 +127,7 @@ def _run(
             teller.join()
             if health.last is not None:
                 typer.echo(_line(health.last), err=True)
+    flush()
 
 
 def _tell(health: HealthReporter, ended: threading.Event) -> None:

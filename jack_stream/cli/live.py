@@ -19,6 +19,7 @@ from jack_stream.cli.options import (
     EventsOption,
     HealthOption,
     SetOption,
+    check_before_start,
     load_config,
 )
 from jack_stream.config import Config
@@ -47,7 +48,7 @@ def run(
     `jack-stream watch` from another terminal.
     """
     loaded = load_config(config, overrides)
-    _prepare(loaded)
+    check_before_start(loaded)
     stop = stop_on_signals()
     if show:
         code, _ = _shown(loaded, stop)
@@ -69,10 +70,12 @@ def infer(config: ConfigOption, overrides: SetOption = None) -> None:
     from jack_stream import log  # noqa: PLC0415
     from jack_stream.service.plan import WorkerPlan  # noqa: PLC0415
     from jack_stream.service.worker import run as work  # noqa: PLC0415
+    from jack_stream.wire.publisher import flush  # noqa: PLC0415
 
     loaded = load_config(config, overrides)
     log.set_up(loaded.runtime.log_format)
     work(WorkerPlan("inference"), loaded, stop_on_signals())
+    flush()
 
 
 def watch(
@@ -139,7 +142,7 @@ def demo(
     if camera is not None:
         overrides = [f"streams.0.camera.source={camera!r}"]
     loaded = load_config("demo-camera" if camera else "demo", overrides)
-    _prepare(loaded)
+    check_before_start(loaded)
     stop = stop_on_signals()
     if camera is not None:
         timer = threading.Timer(seconds, stop.set)
@@ -167,13 +170,6 @@ def _shown(config: Config, stop: threading.Event) -> tuple[int, list[Event]]:
     with _drawing(board) as draw:
         code = run_session(config, stop, on_event=take, on_health=board.health, on_turn=draw)
     return code, events
-
-
-def _prepare(config: Config) -> None:
-    """Find mistakes before any process is started."""
-    from jack_stream.inference.catalogue import check_methods  # noqa: PLC0415
-
-    check_methods(settings for stream in config.streams for settings in stream.analyzers)
 
 
 @contextlib.contextmanager

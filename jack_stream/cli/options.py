@@ -10,13 +10,14 @@ import typer
 
 from jack_stream import config as configuration
 from jack_stream.config import Config
-from jack_stream.errors import ConfigError
+from jack_stream.errors import ConfigError, SourceError
 
 __all__ = [
     "ConfigOption",
     "EventsOption",
     "HealthOption",
     "SetOption",
+    "check_before_start",
     "load_config",
     "ready_configurations",
 ]
@@ -73,3 +74,26 @@ def load_config(name: str, overrides: list[str] | None) -> Config:
             hint=f"ready configurations: {', '.join(ready)}",
         )
     return configuration.load(path, overrides or ())
+
+
+def check_before_start(config: Config) -> None:
+    """Find mistakes before any process is started and any model compiled.
+
+    Raises:
+        ConfigError: a method is not there or would see nothing.
+        SourceError: a file that is to be played is not there.
+    """
+    from jack_stream.inference.catalogue import check_methods  # noqa: PLC0415
+    from jack_stream.service.plan import plan  # noqa: PLC0415
+
+    check_methods(settings for stream in config.streams for settings in stream.analyzers)
+    plan(config)
+    for stream in config.streams:
+        paths = [stream.recording.path] if stream.recording is not None else []
+        source = stream.camera.source.removeprefix("file://") if stream.camera is not None else ""
+        # A device may still be plugged in; what an address leads to shows when it is opened.
+        if source and not (source.isdigit() or source.startswith("/dev/") or "://" in source):
+            paths.append(Path(source))
+        for path in paths:
+            if not path.exists():
+                raise SourceError(f"stream {stream.name!r}: {path}: there is no such file")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from jack_stream.cli.options import ConfigOption, SetOption, load_config
+from jack_stream.cli.options import ConfigOption, SetOption, check_before_start, load_config
 from jack_stream.service.signals import stop_on_signals
 
 __all__ = ["record", "replay"]
@@ -66,5 +66,6 @@ def replay(
     from jack_stream.service.supervisor import Supervisor  # noqa: PLC0415
 
     loaded = recorded(load_config(config, overrides), file, fast=fast)
+    check_before_start(loaded)
     log.set_up(loaded.runtime.log_format)
     sys.exit(Supervisor(loaded).run(stop_on_signals()))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import structlog
-import zmq
 
 from jack_stream import log
 from jack_stream.clock import Clock
@@ -17,7 +16,7 @@ from jack_stream.errors import ConfigError
 from jack_stream.service.plan import WorkerPlan
 from jack_stream.service.signals import stop_on_signals
 from jack_stream.wire.health import HealthReporter
-from jack_stream.wire.publisher import Publisher
+from jack_stream.wire.publisher import Publisher, flush
 from jack_stream.wire.receiver import Receiver
 
 __all__ = ["main", "run"]
@@ -47,9 +46,7 @@ def main(worker: WorkerPlan) -> None:
     try:
         run(worker, config, stop)
     finally:
-        # What is queued is sent from Python's memory, which must not go away before: without this
-        # libzmq aborts at exit ("Bad address"), and the end of the stream is lost.
-        zmq.Context.instance().term()
+        flush()
 
 
 def run(worker: WorkerPlan, config: Config, stop: threading.Event) -> None:

@@ -47,10 +47,11 @@ class WindowAssembler:
     def add(self, message: Frame | Audio | Poses | End) -> None:
         """Take a message of this stream; other modalities than the spec's are passed over."""
         if isinstance(message, End):
+            # Others' ends say nothing: poses may still come long after their camera has ended.
             for ended in self._tracks.values():
                 if ended.session == message.stamp.session:
                     ended.ended = True
-            self._newest_ns = max(self._newest_ns, message.stamp.captured_at_ns)
+                    self._newest_ns = max(self._newest_ns, message.stamp.captured_at_ns)
             return
         track = self._tracks.get(_modality(message))
         if track is None:

@@ -18,13 +18,22 @@ from jack_stream.wire.endpoint import bind
 from jack_stream.wire.messages import Audio, End, Frame, Kind, Message, Poses, Stamp
 from jack_stream.wire.policy import Policy
 
-__all__ = ["HELLO", "HIGH_WATER_MARK", "Publisher"]
+__all__ = ["HELLO", "HIGH_WATER_MARK", "Publisher", "flush"]
 
 HELLO = b"hello."
 """Receivers subscribe to this and their own name, last, so that a publisher knows who listens."""
 HIGH_WATER_MARK = 64
 """Messages per receiver in either socket. Freshness is the receiver's work, not this number's."""
 _RETRY_S = 0.002
+
+
+def flush() -> None:
+    """Wait until what closed sockets still hold is sent; for the end of a process.
+
+    What is queued is sent from Python's memory, which must not go away before: without this libzmq
+    aborts at exit ("Bad address"), and the end of the stream is lost.
+    """
+    zmq.Context.instance().term()
 
 
 class Publisher:
@@ -184,14 +193,15 @@ class Publisher:
         return False
 
     def close(self) -> None:
-        """Release the address; what is queued is still sent, in the background.
+        """Release the address, and go on sending what is queued in the background.
 
-        For up to a second, or a minute under the lossless policy: the end of a stream is the last
-        message, and whoever is slow must get it too.
+        For up to a second, or a minute under the lossless policy unless told to stop. A process
+        that ends must :func:`flush` before.
         """
         self._closed.set()
+        patient = self.policy is Policy.LOSSLESS and not self._stop.is_set()
         with self._lock:
-            self._socket.close(linger=60_000 if self.policy is Policy.LOSSLESS else 1000)
+            self._socket.close(linger=60_000 if patient else 1000)
 
     def __enter__(self) -> Publisher:
         return self
