@@ -149,6 +149,8 @@ def _epoch(
         whole = (step + 1) % schedule.accumulate == 0 or step + 1 == len(batches)
         if whole:
             task.optimizer.step()
+        else:
+            task.optimizer.n_step -= 1  # Adam corrects its moments by steps, not by batches
         for name, value in losses.items():
             state.sums[name] = state.sums.get(name, 0.0) + value.item() / len(batches)
         if not math.isfinite(state.sums["total"]):
