@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import threading
+from collections.abc import Sequence
 
 from jack_stream.capture.recording import RecordingReader
 from jack_stream.clock import NS_PER_S, TimeSource
 from jack_stream.config import RecordingSettings
+from jack_stream.errors import WireError
+from jack_stream.wire.codec import Part, decode
 from jack_stream.wire.health import HealthReporter
+from jack_stream.wire.messages import End, Stamp
 from jack_stream.wire.publisher import Publisher
 
 __all__ = ["run"]
@@ -25,6 +31,8 @@ def run(
 ) -> None:
     """Publish a recording's messages unchanged, until its end or ``stop``.
 
+    Who was still publishing when recording ended gets an ``end`` here: nothing follows.
+
     Topics, sequence numbers, times and sessions stay those of the recording; the publisher's own
     stream name is not used.
 
@@ -38,6 +46,7 @@ def run(
         first_ns: int | None = None
         began_ns = clock.now_ns()
         counters = {"messages": 0, "incomplete": 0}
+        open_: dict[str, Stamp] = {}
         for message in recording:
             if first_ns is None:
                 first_ns = message.arrived_at_ns
@@ -45,11 +54,32 @@ def run(
                 _wait_until(began_ns + message.arrived_at_ns - first_ns, clock, stop)
             if stop.is_set() or not publisher.send_parts(message.parts):
                 break
+            _note(open_, message.parts)
             counters["messages"] += 1
             health.report("running", counters)
+        else:
+            _end(open_, publisher, nothing_came=counters["messages"] == 0)
         counters["incomplete"] = int(recording.complete is False)
         detail = "the recording is damaged or cut short" if counters["incomplete"] else ""
         health.report("stopped", counters, detail=detail)
+
+
+def _note(open_: dict[str, Stamp], parts: Sequence[Part]) -> None:
+    """Keep the newest stamp of each session that has not ended."""
+    with contextlib.suppress(WireError):  # receivers count and drop what is malformed
+        message = decode(parts)
+        if isinstance(message, End):
+            open_.pop(message.stamp.session, None)
+        else:
+            open_[message.stamp.session] = message.stamp
+
+
+def _end(open_: dict[str, Stamp], publisher: Publisher, *, nothing_came: bool) -> None:
+    reason = "the recording ends here"
+    for stamp in open_.values():
+        publisher.send(End(dataclasses.replace(stamp, seq=0), reason))
+    if nothing_came:
+        publisher.end(reason)
 
 
 def _wait_until(at_ns: int, clock: TimeSource, stop: threading.Event) -> None:

@@ -21,6 +21,7 @@ from jack_stream.capture.recording import RecordedMessage, RecordingReader, Reco
 from jack_stream.clock import Clock
 from jack_stream.config import CameraSettings, RecordingSettings
 from jack_stream.errors import SourceError, UsageError
+from jack_stream.testing import write_recording
 from jack_stream.wire.messages import Audio, End, Frame
 from jack_stream.wire.policy import Policy
 from jack_stream.wire.publisher import Publisher
@@ -249,6 +250,27 @@ def test_a_damaged_recording_is_played_to_its_last_whole_message(tmp_path: Path)
         assert last.counters["incomplete"] == 1
         assert 10 < last.counters["messages"] < len(live)
         assert "cut short" in last.detail
+
+
+def test_a_replay_ends_whoever_was_still_publishing(tmp_path: Path) -> None:
+    path, live = _recorded_film(tmp_path)
+    path.unlink()
+    write_recording(path, [message for message in live if not isinstance(message, End)])
+    with running(replay.run, RecordingSettings(path=path, pace="fast"), tmp_path) as source:
+        again = source.all()
+    end = again[-1]
+    assert isinstance(end, End)
+    assert (end.stamp.stream, end.stamp.session) == ("film", live[0].stamp.session)
+    assert end.stamp.captured_at_ns == again[-2].stamp.captured_at_ns
+
+
+def test_the_replay_of_nothing_ends(tmp_path: Path) -> None:
+    path = tmp_path / "a.jackrec"
+    write_recording(path, [])
+    with running(replay.run, RecordingSettings(path=path), tmp_path, stream="door") as source:
+        (end,) = source.all()
+    assert isinstance(end, End)
+    assert end.stamp.stream == "door"
 
 
 def test_a_replay_stops_at_once(tmp_path: Path) -> None:
