@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from jack_stream import log
 from jack_stream.capture.scene import FPS, Scene
 from jack_stream.clock import NS_PER_S, Clock
 from jack_stream.config import Config, dumps, parse
@@ -130,7 +131,7 @@ def _published(case: str) -> Iterator[tuple[Config, Pids]]:
         player.start()
         process = subprocess.Popen(command)
         try:
-            yield config, lambda: {"inference": process.pid}
+            yield config, lambda: {"inference": None if process.poll() else process.pid}
         finally:
             stop.set()
             player.join()
@@ -159,13 +160,21 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) * _TICK_S
 
 
+def _await_event(case: str, events: Subscription, pids: Pids) -> None:
+    until_s = time.monotonic() + START_WITHIN_S
+    while events.next(5.0) is None:
+        if not any(pids().values()):
+            raise RuntimeError(f"{case}: the processes ended without an event; see above why")
+        if time.monotonic() > until_s:
+            raise TimeoutError(f"{case}: no event in {START_WITHIN_S:.0f} s")
+
+
 def _measure(case: str, seconds: float) -> Figures:
     figures, clock = Figures(), Clock()
     running = _demo(seconds) if case == "demo" else _published(case)
     with running as (config, pids), Subscription(config.events.endpoint) as events:
         for _ in range(SKIPPED):
-            if events.next(START_WITHIN_S) is None:
-                raise TimeoutError(f"{case}: no event in {START_WITHIN_S:.0f} s")
+            _await_event(case, events, pids)
         began_s = time.monotonic()
         before = {name: _cpu_s(pid) for name, pid in pids().items() if pid}
         while (left_s := began_s + seconds - time.monotonic()) > 0:
@@ -193,6 +202,7 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--seconds", type=float, default=40, help="of measuring, per case")
     options = parser.parse_args()
+    log.set_up()
     if unknown := set(options.cases) - set(CASES):
         parser.error(f"{', '.join(unknown)}: choose from {', '.join(CASES)}")
     print("| case | events | beyond p50 ms | p99 ms | model p50 ms | p99 ms | CPU | load |")
