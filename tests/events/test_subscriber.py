@@ -28,7 +28,7 @@ class Sender:
     """A socket that knows when a subscription has reached it, so that nothing sent is lost."""
 
     def __init__(self, endpoint: str) -> None:
-        self.socket = zmq.Context.instance().socket(zmq.XPUB)
+        self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.XPUB)
         self.socket.bind(endpoint)
 
     def wait_for_subscriber(self) -> None:
@@ -145,6 +145,7 @@ def test_the_publisher_numbers_by_stream_and_method(endpoint: str) -> None:
 
 
 def test_ten_lines_of_plain_pyzmq_are_enough(endpoint: str, sender: Sender) -> None:
+    plain: zmq.Socket[bytes]
     with zmq.Context.instance().socket(zmq.SUB) as plain:
         plain.connect(endpoint)
         plain.subscribe("event.")

@@ -42,7 +42,7 @@ def _tiny_processes(tmp_path: Path, ready: Path, monkeypatch: pytest.MonkeyPatch
     program = tmp_path / "python"
     program.write_text(_PYTHON.format(python=sys.executable, ready=ready))
     program.chmod(0o755)
-    monkeypatch.setattr(module.sys, "executable", str(program))
+    monkeypatch.setattr(sys, "executable", str(program))
 
 
 @pytest.fixture

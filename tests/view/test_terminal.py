@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from jack_stream.view import terminal
 from jack_stream.view.terminal import Board
 from jack_stream.wire.messages import Health, Stamp, State
 from tests.events.making import event
@@ -58,7 +57,7 @@ def test_what_is_wrong_with_a_window_is_said() -> None:
 
 def test_who_has_gone_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 100.0
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr("jack_stream.view.terminal.time.monotonic", lambda: now_s)
     board = Board()
     board.event(event(person=1))
     now_s = 109.0

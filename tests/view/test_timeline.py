@@ -7,15 +7,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from jack_stream.view.timeline import save_timeline
 from tests.events.making import event
 
 
-def _picture(path: Path) -> np.ndarray:
+def _picture(path: Path) -> NDArray[np.uint8]:
     image = cv2.imread(str(path))
     assert image is not None
-    return image
+    return np.asarray(image, np.uint8)
 
 
 @pytest.mark.parametrize("people", [1, 3])
