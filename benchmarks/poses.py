@@ -73,9 +73,7 @@ def side_by_side(folder: Path, people: int) -> None:
     found, took_ms = count((n * NS_PER_S // 30, image) for n, image in enumerate(frames))
     counts = np.bincount([len(numbers) for numbers in found[48:]], minlength=people + 1)
     ids = {n for one in found for n in one}
-    print(
-        f"  {people} signers: counts in 2nd half {counts.tolist()} as {ids}; {took_ms:.0f} ms"
-    )
+    print(f"  {people} signers: counts in 2nd half {counts.tolist()} as {ids}; {took_ms:.0f} ms")
 
 
 def drawn() -> None:
