@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
@@ -13,18 +14,25 @@ from numpy.typing import NDArray
 
 from jack_stream.clock import TimeSource
 from jack_stream.errors import ConfigError
-from jack_stream.wire.codec import MAX_PARTS_BYTES, Part, encode
+from jack_stream.wire.codec import MAX_PARTS_BYTES, Part, decode, encode
 from jack_stream.wire.endpoint import bind
 from jack_stream.wire.messages import Audio, End, Frame, Kind, Message, Poses, Stamp
 from jack_stream.wire.policy import Policy
 
-__all__ = ["HELLO", "HIGH_WATER_MARK", "Publisher", "flush"]
+__all__ = ["BYE", "HELLO", "HIGH_WATER_MARK", "Publisher", "flush"]
 
 HELLO = b"hello."
 """Receivers subscribe to this and their own name, last, so that a publisher knows who listens."""
+BYE = b"bye."
+"""Receivers subscribe to this, their name and a session once they have that session's end.
+
+A publisher that closed before would lose what is on the way: libzmq drops what it has not yet
+read of a connection that is closed while the receiver's queue is full.
+"""
 HIGH_WATER_MARK = 64
 """Messages per receiver in either socket. Freshness is the receiver's work, not this number's."""
 _RETRY_S = 0.002
+_PATIENCE_S = {Policy.LIVE: 1.0, Policy.LOSSLESS: 60.0}
 
 
 def flush() -> None:
@@ -71,6 +79,8 @@ class Publisher:
         self._wait_for = wait_for
         self._next_seq: dict[Kind, int] = {}
         self._receivers: set[bytes] = set()
+        self._ended: set[bytes] = set()
+        self._byes: set[bytes] = set()
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._stop = threading.Event()
@@ -173,6 +183,8 @@ class Publisher:
                     pass  # only lossless sockets say so: a receiver is full
                 else:
                     self.counters["sent"] += 1
+                    if bytes(parts[0]).startswith(b"end."):
+                        self._ended.add(decode(parts).stamp.session.encode())
                     return True
             if self._stop.wait(_RETRY_S):
                 break
@@ -193,15 +205,28 @@ class Publisher:
         return False
 
     def close(self) -> None:
-        """Release the address, and go on sending what is queued in the background.
+        """Wait until the receivers have what was sent up to the end, and release the address.
 
         For up to a second, or a minute under the lossless policy unless told to stop. A process
-        that ends must :func:`flush` before.
+        that ends must :func:`flush` after.
         """
+        patience_s = _PATIENCE_S[self.policy]
+        until_s = time.monotonic() + patience_s
+        while not self._closed.is_set() and time.monotonic() < until_s and not self._is_done():
+            if self._stop.wait(_RETRY_S):
+                break
         self._closed.set()
-        patient = self.policy is Policy.LOSSLESS and not self._stop.is_set()
+        linger_s = 1.0 if self._stop.is_set() else patience_s
         with self._lock:
-            self._socket.close(linger=60_000 if patient else 1000)
+            self._socket.close(linger=int(linger_s * 1000))
+
+    def _is_done(self) -> bool:
+        """Whether all receivers that listen for ends have those that were sent."""
+        with self._lock:
+            self._hear()
+            names = {name.removeprefix(HELLO) for name in self._receivers}
+            wanted = {b"%s.%s" % (name, end) for name in names for end in self._ended}
+            return all(bye in self._byes for bye in wanted if not bye.startswith(b"-"))
 
     def __enter__(self) -> Publisher:
         return self
@@ -235,3 +260,5 @@ class Publisher:
                     self._receivers.add(said[1:])
                 else:
                     self._receivers.discard(said[1:])
+            elif said[0] and said[1:].startswith(BYE):
+                self._byes.add(said[1:].removeprefix(BYE))

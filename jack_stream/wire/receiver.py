@@ -16,9 +16,9 @@ import zmq
 from jack_stream.errors import WireError
 from jack_stream.wire.codec import MAX_PARTS_BYTES, Part, decode, kind_of
 from jack_stream.wire.endpoint import check_endpoint
-from jack_stream.wire.messages import Kind, Message
+from jack_stream.wire.messages import End, Kind, Message
 from jack_stream.wire.policy import Policy
-from jack_stream.wire.publisher import HELLO, HIGH_WATER_MARK
+from jack_stream.wire.publisher import BYE, HELLO, HIGH_WATER_MARK
 
 __all__ = ["DEFAULT_CAPACITY", "Received", "Receiver"]
 
@@ -87,6 +87,8 @@ class Receiver:
         self._changed = threading.Condition()
         self._stopped = False
         self._warned: set[str] = set()
+        # A dash: it will not say when it has a session's end, because it takes none.
+        self._name = ("" if "end" in kinds else "-").encode() + secrets.token_hex(8).encode()
         self._socket = (context or zmq.Context.instance()).socket(zmq.SUB)
         self._socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MARK)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PARTS_BYTES)
@@ -97,7 +99,7 @@ class Receiver:
         for kind in kinds:
             self._socket.subscribe(f"{kind}.")
         if awaited:
-            self._socket.subscribe(HELLO + secrets.token_hex(8).encode())
+            self._socket.subscribe(HELLO + self._name)
         self._thread = threading.Thread(target=self._pump, name="receiver", daemon=True)
         self._thread.start()
 
@@ -186,6 +188,8 @@ class Receiver:
                 self.dropped["superseded"] += 1
             queue.append((self.received, Received(message, parts)))
             self._changed.notify_all()
+        if isinstance(message, End):
+            self._socket.subscribe(BYE + self._name + b"." + message.stamp.session.encode())
 
     def _count_lost(self, key: tuple[Kind, str], message: Message) -> None:
         stamp = message.stamp

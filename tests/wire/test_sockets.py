@@ -185,3 +185,40 @@ def test_a_message_larger_than_allowed_never_reaches_the_reader(endpoint: str) -
             assert receiver.used == 0
     finally:
         huge.close(linger=0)
+
+
+def test_the_end_reaches_a_receiver_that_is_slow_when_the_sender_closes(endpoint: str) -> None:
+    count = 400
+    with Receiver(
+        [endpoint], {"pose", "end"}, policy=Policy.LOSSLESS, capacity={"pose": 1}
+    ) as slow:
+        publisher = _publisher(endpoint, Policy.LOSSLESS)
+        publisher.wait_for_receivers(threading.Event())
+        points = np.zeros((2, 33, 4), np.float32)
+
+        def send() -> None:
+            for number in range(count):
+                publisher.poses([0, 1], [1.0, 1.0], points, points, number, frame_size=(1, 1))
+            publisher.end("over")
+            publisher.close()
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        while publisher.counters["sent"] < 100:
+            threading.Event().wait(0.005)
+        received = 0
+        while not isinstance(slow.get(10), End):
+            received += 1
+        sender.join()
+    assert received == count
+
+
+def test_closing_does_not_wait_for_receivers_that_take_no_ends(endpoint: str) -> None:
+    with Receiver([endpoint], {"frame"}, policy=Policy.LOSSLESS):
+        publisher = _publisher(endpoint, Policy.LOSSLESS)
+        publisher.wait_for_receivers(threading.Event())
+        publisher.end("over")
+        closer = threading.Thread(target=publisher.close)
+        closer.start()
+        closer.join(timeout=10)
+        assert not closer.is_alive()
