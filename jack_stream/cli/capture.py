@@ -16,7 +16,6 @@ from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.messages import Health
 from jack_stream.wire.policy import Policy
 from jack_stream.wire.publisher import Publisher, flush
-from jack_stream.wire.receiver import Receiver
 
 __all__ = ["app"]
 
@@ -88,16 +87,11 @@ def pose(
     from jack_stream.capture.pose import process  # noqa: PLC0415
 
     settings = PoseSettings(max_persons=max_persons)
-    policy = Policy.LOSSLESS if lossless else Policy.LIVE
-    capacity = settings.capacity
-    with Receiver(
-        [source], {"frame", "end"}, policy=policy, capacity={"frame": capacity}
-    ) as frames:
 
-        def run(settings: PoseSettings, publisher: Publisher, **common: Any) -> None:
-            process.run(settings, frames, publisher, **common)
+    def run(settings: PoseSettings, publisher: Publisher, **common: Any) -> None:
+        process.run(settings, source, publisher, **common)
 
-        _run(run, settings, "pose", stream, endpoint, lossless, wait_for)
+    _run(run, settings, "pose", stream, endpoint, lossless, wait_for)
 
 
 def _run(

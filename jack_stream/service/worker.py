@@ -17,7 +17,6 @@ from jack_stream.service.plan import WorkerPlan
 from jack_stream.service.signals import stop_on_signals
 from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.publisher import Publisher, flush
-from jack_stream.wire.receiver import Receiver
 
 __all__ = ["main", "run"]
 
@@ -90,15 +89,9 @@ def _capture(
     if stream.pose is not None and worker.role == "pose":
         from jack_stream.capture.pose import process as pose  # noqa: PLC0415
 
-        with Receiver(
-            [config.capture_endpoint(stream.name, stream.picture_source)],
-            {"frame", "end"},
-            policy=config.runtime.policy,
-            capacity={"frame": stream.pose.capacity},
-        ) as receiver:
-            pose.run(stream.pose, receiver, publisher, clock=clock, stop=stop, health=health)
-        return
-    if stream.camera is not None and worker.role == "camera":
+        source = config.capture_endpoint(stream.name, stream.picture_source)
+        pose.run(stream.pose, source, publisher, clock=clock, stop=stop, health=health)
+    elif stream.camera is not None and worker.role == "camera":
         from jack_stream.capture import camera  # noqa: PLC0415
 
         camera.run(stream.camera, publisher, clock=clock, stop=stop, health=health)

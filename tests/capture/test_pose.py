@@ -126,14 +126,13 @@ def test_the_process_answers_every_frame_and_passes_on_the_end() -> None:
     lossless = Policy.LOSSLESS
     with (
         Publisher("tcp://127.0.0.1:*", "a", policy=lossless, clock=clock, wait_for=1) as camera,
-        Receiver([camera.endpoint], ["frame", "end"], policy=lossless) as frames,
         Publisher("tcp://127.0.0.1:*", "a", policy=lossless, clock=clock, wait_for=1) as poses,
         Receiver([poses.endpoint], ["pose", "end"], policy=lossless) as inbox,
     ):
         health = HealthReporter("pose.a", "a", clock=clock)
         process = threading.Thread(
             target=run,
-            args=(PoseSettings(max_persons=1), frames, poses),
+            args=(PoseSettings(max_persons=1), camera.endpoint, poses),
             kwargs={"clock": clock, "stop": stop, "health": health},
         )
         process.start()

@@ -86,7 +86,7 @@ def _capture(config: Path) -> Iterator[EventCapture]:
 
 def _write(path: Path, sockets: Path, stream: dict[str, object]) -> Path:
     """A configuration with one stream, the gait network, and its sockets in a folder."""
-    gait = {"method": "bpm-gcn", "bundle": "untrained", "hop_s": 0.5}
+    gait = {"method": "bpm-gcn", "bundle": "default", "hop_s": 0.5}
     table = {
         "runtime": {"directory": str(sockets)},
         "events": {

@@ -22,7 +22,7 @@ _WAIT_S = 0.2
 
 def run(
     settings: PoseSettings,
-    receiver: Receiver,
+    source: str,
     publisher: Publisher,
     *,
     clock: TimeSource,
@@ -33,8 +33,9 @@ def run(
 
     Args:
         settings: how many people to follow.
-        receiver: gives one stream's ``frame`` and ``end`` messages.
-        publisher: takes one ``pose`` message per frame, with the frame's time, and the end.
+        source: where one stream's ``frame`` and ``end`` messages are published.
+        publisher: takes one ``pose`` message per frame, with the frame's time, and the end; frames
+            are received by its policy.
         clock: tells how old a frame is when its poses are published.
         stop: set to end early.
         health: told how it goes.
@@ -46,28 +47,49 @@ def run(
     tracker = PoseTracker(settings.max_persons)
     counters = {"frames": 0, "poses": 0}
     health.report("running", counters)
+    # Subscribed once the networks are loaded: a source that waits for this loses no picture.
+    receiver = Receiver(
+        [source],
+        {"frame", "end"},
+        policy=publisher.policy,
+        capacity={"frame": settings.capacity},
+    )
     try:
-        while not stop.is_set():
-            message = receiver.get(_WAIT_S)
-            if message is None:
-                health.report("running", {**counters, **receiver.counters()})
-            elif isinstance(message, Frame):
-                began = time.perf_counter()
-                people = tracker.step(message.image, message.stamp.captured_at_ns)
-                took_ms = (time.perf_counter() - began) * 1e3
-                _publish(publisher, message, people)
-                counters["frames"] += 1
-                counters["poses"] += len(people)
-                age_ms = (clock.now_ns() - message.stamp.captured_at_ns) / 1e6
-                gauges = {"people": len(people), "step_ms": took_ms, "age_ms": age_ms}
-                health.report("running", {**counters, **receiver.counters()}, gauges)
-            elif isinstance(message, End):
-                stamp = message.stamp
-                publisher.end(message.reason, stamp.captured_at_ns, origin_ns=stamp.origin_ns)
-                break
+        with receiver:
+            _follow(tracker, receiver, publisher, counters, clock=clock, stop=stop, health=health)
     finally:
         tracker.close()
     health.report("stopped", {**counters, **receiver.counters()})
+
+
+def _follow(
+    tracker: PoseTracker,
+    receiver: Receiver,
+    publisher: Publisher,
+    counters: dict[str, int],
+    *,
+    clock: TimeSource,
+    stop: threading.Event,
+    health: HealthReporter,
+) -> None:
+    while not stop.is_set():
+        message = receiver.get(_WAIT_S)
+        if message is None:
+            health.report("running", {**counters, **receiver.counters()})
+        elif isinstance(message, Frame):
+            began = time.perf_counter()
+            people = tracker.step(message.image, message.stamp.captured_at_ns)
+            took_ms = (time.perf_counter() - began) * 1e3
+            _publish(publisher, message, people)
+            counters["frames"] += 1
+            counters["poses"] += len(people)
+            age_ms = (clock.now_ns() - message.stamp.captured_at_ns) / 1e6
+            gauges = {"people": len(people), "step_ms": took_ms, "age_ms": age_ms}
+            health.report("running", {**counters, **receiver.counters()}, gauges)
+        elif isinstance(message, End):
+            stamp = message.stamp
+            publisher.end(message.reason, stamp.captured_at_ns, origin_ns=stamp.origin_ns)
+            break
 
 
 def _publish(publisher: Publisher, frame: Frame, people: list[Person]) -> None:
