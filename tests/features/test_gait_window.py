@@ -136,7 +136,12 @@ def test_wrong_shapes_and_settings_are_named() -> None:
         resample(_times(3), np.zeros((3, 16, 3)), np.zeros((3, 16)), T0, frame_rate_hz=0)
 
 
-@given(st.floats(-np.pi, np.pi), st.floats(0.3, 3), st.floats(-4, 4))
+def _floats(least: float, most: float) -> st.SearchStrategy[float]:
+    """No subnormal numbers: Jittor, once imported, rounds them to zero in the whole process."""
+    return st.floats(least, most, allow_subnormal=False)
+
+
+@given(_floats(-np.pi, np.pi), _floats(0.3, 3), _floats(-4, 4))
 @settings(max_examples=30)
 def test_normalising_takes_out_place_heading_and_size(
     turn: float, size: float, shift: float
