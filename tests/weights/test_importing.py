@@ -272,7 +272,7 @@ assert all(torch.equal(value, two[name.removeprefix('module.')]) for name, value
 """
 
 
-@pytest.mark.parametrize("method", ["bpm-gcn", "tsl-net", "mart"])
+@pytest.mark.parametrize("method", METHODS)
 def test_round_trip_through_pytorch(
     torch_run: Callable[..., str], tmp_path: Path, method: str
 ) -> None:
@@ -287,6 +287,7 @@ def test_round_trip_through_pytorch(
         run("export", tmp_path / form, tmp_path / f"{form}-again.pth")
         torch_run(COMPARE, checkpoint, tmp_path / f"{form}-again.pth")
         run("verify", tmp_path / form)
+    shutil.rmtree(tmp_path)  # pytest would keep gigabytes
 
 
 # Method -> golden file, inputs that its recipes make, golden name of an output.
