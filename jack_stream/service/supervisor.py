@@ -47,6 +47,8 @@ class Supervisor:
     ) -> None:
         patient = config.runtime.policy is Policy.LOSSLESS
         self.children = {one.name: Child(one, may_wait=patient) for one in plan(config)}
+        roles = {"pose", "inference"}
+        self._sources = [c for c in self.children.values() if c.plan.role not in roles]
         self._config = config
         self._config_json = config.model_dump_json()
         self._notifier = notifier or Notifier.from_environment()
@@ -91,23 +93,21 @@ class Supervisor:
         inference = self.children["inference"]
         if inference.finished or inference.failed:
             return True
-        sources = [c for c in self.children.values() if c.plan.role not in {"pose", "inference"}]
-        if all(child.failed for child in sources):
+        if all(child.failed for child in self._sources):
             return True
         # A process between the sources and inference died after its source had ended.
-        forlorn = self._ready and all(child.finished or child.failed for child in sources)
+        forlorn = self._ready and all(c.finished or c.failed for c in self._sources)
         if forlorn and time.monotonic() - self._moved_s > _FORLORN_AFTER_S:
             _log.warning("the sources are over and nothing moves any more; ending")
             return True
         return False
 
     def _exit_code(self) -> int:
-        failed = [c.exit_code or 1 for c in self.children.values() if c.failed]
         inference = self.children["inference"]
         if inference.failed:
             return inference.exit_code or 1
-        sources = [c for c in self.children.values() if c.plan.role not in {"pose", "inference"}]
-        return failed[0] if failed and all(c.failed for c in sources) else 0
+        failed = [c.exit_code or 1 for c in self.children.values() if c.failed]
+        return failed[0] if failed and all(c.failed for c in self._sources) else 0
 
     def _collect(self, inbox: zmq.Socket[bytes], outlet: zmq.Socket[bytes]) -> None:
         """Take in the reports that have come and pass them on."""
