@@ -1,35 +1,38 @@
-"""How well a gait bundle, or the teacher, reads recordings: clip by clip."""
+"""How well a model reads recordings: one answer for each, whatever its length."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.figure import Figure
 
-from jack_stream.errors import SourceError, UsageError
-from jack_stream.features.gait_window import GaitPreprocessing
-from jack_stream.models.labels import EMOTION_GAIT
-from trainers.data.gait import Examples, distilled, labelled, matching
-from trainers.data.walks import read_walks
-from trainers.metrics.classification import (
-    accuracy,
-    average_recall,
-    confusion_matrix,
-    per_clip,
-    recalls,
-)
-from trainers.teacher import Teacher
+from jack_stream.errors import SourceError
+from jack_stream.weights.card import Metric
+from trainers.metrics.classification import accuracy, average_recall, confusion_matrix, recalls
 
-__all__ = ["TEST_HOP_S", "ClipResults", "Judge", "evaluate", "evaluate_teacher", "test_examples"]
+__all__ = ["ClipResults", "Results", "draw_confusion"]
 
-FloatArray = npt.NDArray[np.float64]
-TEST_HOP_S = 0.5
-Judge = Callable[[Examples], FloatArray]
-"""From examples to probabilities ``[N, 4]`` of their windows."""
+
+class Results(Protocol):
+    """What every method's test gives to the screen, the report, the card and a table."""
+
+    def lines(self) -> list[str]:
+        """A readable table."""
+
+    def metrics(self, where: str) -> list[Metric]:
+        """The figures for a card; ``where`` names what was tested on."""
+
+    def write_csv(self, path: Path) -> None:
+        """One line per recording; SourceError where the file can't be written."""
+
+    def draw(self, path: Path, title: str) -> None:
+        """A picture (.png) for the report."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +40,17 @@ class ClipResults:
     """What was said of each recording: the mean of its windows' probabilities.
 
     Attributes:
+        labels: names of the C classes.
         clips: names of the recordings ``[M]``.
         truth: their classes ``int64[M]``.
-        probabilities: ``float64[M, 4]``.
+        probabilities: ``float64[M, C]``.
         windows: windows of each ``int64[M]``.
     """
 
+    labels: Sequence[str]
     clips: npt.NDArray[np.str_]
     truth: npt.NDArray[np.int64]
-    probabilities: FloatArray
+    probabilities: npt.NDArray[np.float64]
     windows: npt.NDArray[np.int64]
 
     @property
@@ -55,8 +60,8 @@ class ClipResults:
 
     @property
     def matrix(self) -> npt.NDArray[np.int64]:
-        """The confusion matrix of the recordings."""
-        return confusion_matrix(self.truth, self.predicted, len(EMOTION_GAIT))
+        """The confusion matrix of the recordings, truth by row."""
+        return confusion_matrix(self.truth, self.predicted, len(self.labels))
 
     @property
     def average_recall(self) -> float:
@@ -64,20 +69,32 @@ class ClipResults:
         return average_recall(self.matrix)
 
     def lines(self) -> list[str]:
-        """A readable table: recalls, and the confusion matrix."""
+        """Recalls, and the confusion matrix."""
         shares = recalls(self.matrix)
-        head = " ".join(f"{label:>8}" for label in EMOTION_GAIT)
+        width = max(8, *map(len, self.labels))
+        head = " ".join(f"{label:>{width}}" for label in self.labels)
         rows = [
-            f"{label:>8} {' '.join(f'{n:8d}' for n in row)}   recall {share:.2f}"
-            for label, row, share in zip(EMOTION_GAIT, self.matrix, shares, strict=True)
+            f"{label:>{width}} {' '.join(f'{n:{width}d}' for n in row)}   recall {share:.2f}"
+            for label, row, share in zip(self.labels, self.matrix, shares, strict=True)
             if row.sum()
         ]
         return [
             f"{len(self.clips)} recordings, {int(self.windows.sum())} windows",
             f"average recall {self.average_recall:.3f}, accuracy {accuracy(self.matrix):.3f}",
-            f"   truth {head}",
+            f"{'truth':>{width}} {head}",
             *rows,
         ]
+
+    def metrics(self, where: str) -> list[Metric]:
+        """Average recall, accuracy, and the recall of each class that has recordings."""
+        where = f"{where}, {len(self.clips)} recordings"
+        chance = 1 / len(self.labels)
+        note = f"by recording: the mean of its windows' probabilities; chance is {chance:.2g}"
+        figures = {"average recall": self.average_recall, "accuracy": accuracy(self.matrix)}
+        for label, share in zip(self.labels, recalls(self.matrix), strict=True):
+            if np.isfinite(share):
+                figures[f"recall of {label}"] = float(share)
+        return [Metric(name=k, value=v, measured_on=where, note=note) for k, v in figures.items()]
 
     def write_csv(self, path: Path) -> None:
         """One line per recording.
@@ -88,12 +105,12 @@ class ClipResults:
         try:
             with path.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
-                writer.writerow(["recording", "windows", "truth", "predicted", *EMOTION_GAIT])
+                writer.writerow(["recording", "windows", "truth", "predicted", *self.labels])
                 rows = zip(
                     self.clips.tolist(),
                     self.windows.tolist(),
-                    _names(self.truth),
-                    _names(self.predicted),
+                    [self.labels[i] for i in self.truth],
+                    [self.labels[i] for i in self.predicted],
                     self.probabilities.round(4).tolist(),
                     strict=True,
                 )
@@ -101,40 +118,24 @@ class ClipResults:
         except OSError as error:
             raise SourceError(f"{path}: can't be written: {error.strerror}") from error
 
-
-def evaluate(examples: Examples, judge: Judge) -> ClipResults:
-    """Judge labelled examples and sum up by recording.
-
-    Raises:
-        UsageError: there are no labelled recordings.
-    """
-    if not len(examples):
-        raise UsageError("there is no labelled walk to test on")
-    clips, probabilities = per_clip(judge(examples), examples.clips)
-    _, first, windows = np.unique(examples.clips, return_index=True, return_counts=True)
-    return ClipResults(clips, examples.classes[first], probabilities, windows)
+    def draw(self, path: Path, title: str) -> None:
+        """The confusion matrix."""
+        draw_confusion(path, self.matrix, self.labels, title)
 
 
-def test_examples(path: Path, names: Sequence[str], grid: GaitPreprocessing) -> Examples:
-    """A file's labelled walks whose name fits, in overlapping windows.
-
-    Raises:
-        UsageError: there is none.
-    """
-    examples = labelled(matching(read_walks(path.expanduser()), names), grid, TEST_HOP_S)
-    if not len(examples):
-        raise UsageError(f"{path}: has no labelled walk named {' or '.join(names)}")
-    return examples
-
-
-def evaluate_teacher(teacher: Teacher, paths: Sequence[Path], names: Sequence[str]) -> ClipResults:
-    """What the teacher alone makes of the labelled walks whose name fits."""
-    walks = matching([walk for path in paths for walk in read_walks(path)], names)
-    grid = GaitPreprocessing()
-    judged = distilled([w for w in walks if w.label is not None], teacher, grid, TEST_HOP_S)
-    examples = labelled(walks, grid, TEST_HOP_S)
-    return evaluate(examples, lambda _: judged.targets.astype(np.float64))
-
-
-def _names(classes: Sequence[int] | npt.NDArray[np.int64]) -> list[str]:
-    return [EMOTION_GAIT[i] for i in classes]
+def draw_confusion(
+    path: Path, matrix: npt.NDArray[np.int64], labels: Sequence[str], title: str
+) -> None:
+    """A confusion matrix with its counts."""
+    side = max(4.5, 0.65 * len(labels))
+    figure = Figure(figsize=(side, side - 0.5), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(matrix / np.maximum(matrix.sum(1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(labels)), labels, rotation=30)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("truth")
+    axes.set_title(title, fontsize=9)
+    for (row, column), count in np.ndenumerate(matrix):
+        axes.text(column, row, str(count), ha="center", va="center")
+    figure.savefig(path, dpi=110)

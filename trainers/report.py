@@ -1,17 +1,15 @@
-"""What a run leaves for its reader: ``report.md`` with learning curves and confusion matrices."""
+"""What a run leaves for its reader: ``report.md`` with learning curves and test results."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from trainers.evaluation import ClipResults
+from trainers.evaluation import Results
 
-__all__ = ["draw_confusion", "draw_curves", "write_report"]
+__all__ = ["draw_curves", "write_report"]
 
 History = Sequence[Mapping[str, float]]
 
@@ -21,9 +19,8 @@ def write_report(
     title: str,
     *,
     history: History,
-    results: Mapping[str, ClipResults],
+    results: Mapping[str, Results],
     facts: Mapping[str, str],
-    labels: Sequence[str],
 ) -> None:
     """Write ``report.md`` and its pictures into the run's folder.
 
@@ -33,14 +30,13 @@ def write_report(
         history: one mapping of figures per epoch.
         results: of the tests, by what was tested on.
         facts: whatever else is to be said: name -> value.
-        labels: names of the classes.
     """
     draw_curves(run / "curves.png", history)
     lines = [f"# {title}", "", *(f"- {name}: {value}" for name, value in facts.items()), ""]
     lines += ["![learning curves](curves.png)", "", *_table(history), ""]
     for number, (name, result) in enumerate(results.items(), start=1):
-        picture = f"confusion-{number}.png"
-        draw_confusion(run / picture, result.matrix, labels, name)
+        picture = f"result-{number}.png"
+        result.draw(run / picture, name)
         lines += [f"## {name}", "", "```", *result.lines(), "```", "", f"![{name}]({picture})", ""]
     (run / "report.md").write_text("\n".join(lines), encoding="utf-8")
 
@@ -60,23 +56,6 @@ def draw_curves(path: Path, history: History) -> None:
         axes.set_xlabel("epoch")
         if axes.lines:
             axes.legend()
-    figure.savefig(path, dpi=110)
-
-
-def draw_confusion(
-    path: Path, matrix: npt.NDArray[np.int64], labels: Sequence[str], title: str
-) -> None:
-    """A confusion matrix with its counts."""
-    figure = Figure(figsize=(4.5, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(matrix / np.maximum(matrix.sum(1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(labels)), labels, rotation=30)
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("truth")
-    axes.set_title(title, fontsize=9)
-    for (row, column), count in np.ndenumerate(matrix):
-        axes.text(column, row, str(count), ha="center", va="center")
     figure.savefig(path, dpi=110)
 
 

@@ -8,9 +8,10 @@ from jack_stream.features.skeleton import joint_index
 from jack_stream.models import load
 from jack_stream.models.labels import EMOTION_GAIT
 from jack_stream.weights import read_bundle
-from trainers.bpm_gcn import GaitData, GaitRecipe, GaitTask, gather, logits_of
+from trainers.bpm_gcn.examples import Examples
+from trainers.bpm_gcn.recipe import GaitRecipe
+from trainers.bpm_gcn.task import GaitData, GaitTask, gather, logits_of
 from trainers.cli import app
-from trainers.data.gait import Examples
 from trainers.data.made_walks import write_walks
 from trainers.loop import train
 from trainers.recipe import read_recipe

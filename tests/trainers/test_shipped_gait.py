@@ -5,10 +5,9 @@ import pytest
 from jack_stream.features.gait_window import GaitPreprocessing
 from jack_stream.inference.catalogue import shipped_bundle
 from jack_stream.models import load
+from trainers.bpm_gcn.measure import evaluate, judge_of
+from trainers.bpm_gcn.measure import test_examples as examples_of
 from trainers.data.made_walks import write_walks
-from trainers.evaluation import evaluate
-from trainers.evaluation import test_examples as examples_of
-from trainers.gait_run import judge_of
 from trainers.metrics.classification import average_recall
 
 pytestmark = pytest.mark.jittor

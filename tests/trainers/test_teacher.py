@@ -5,8 +5,8 @@ import pytest
 
 from jack_stream.errors import BundleError
 from jack_stream.models.labels import EMOTION_GAIT
+from trainers.bpm_gcn.teacher import Teacher, align
 from trainers.data.walks import read_walks
-from trainers.teacher import Teacher, align
 
 WEIGHTS = "step_stgcn_real342_ep395_acc81.25.npz"
 

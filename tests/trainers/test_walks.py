@@ -8,7 +8,7 @@ from jack_stream.features.gait_window import GaitPreprocessing, body_height, nor
 from jack_stream.features.skeleton import joint_index
 from jack_stream.models.labels import EMOTION_GAIT
 from trainers.augmentation.camera import mirrored, seen_by_a_camera
-from trainers.data.gait import Examples, labelled, split
+from trainers.bpm_gcn.examples import Examples, labelled, split
 from trainers.data.made_walks import Variation, make_walk, write_walks
 from trainers.data.walks import Walk, cut, read_walks
 

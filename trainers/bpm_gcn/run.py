@@ -13,23 +13,23 @@ from jack_stream.features.gait_window import GaitPreprocessing
 from jack_stream.models.labels import EMOTION_GAIT
 from jack_stream.models.registry import Model
 from jack_stream.weights import Bundle, Card, read_bundle, write_bundle
-from jack_stream.weights.card import Decision, Metric
-from trainers.bpm_gcn import GaitData, GaitRecipe, GaitTask, gather, logits_of
+from jack_stream.weights.card import Decision
+from trainers.bpm_gcn.examples import Examples
+from trainers.bpm_gcn.measure import evaluate, judge_of, test_examples
+from trainers.bpm_gcn.recipe import GaitRecipe
+from trainers.bpm_gcn.task import GaitData, GaitTask, gather, logits_of
 from trainers.bundling import provenance
 from trainers.checkpoint import load_checkpoint
-from trainers.data.gait import Examples
-from trainers.evaluation import ClipResults, Judge, evaluate, test_examples
+from trainers.evaluation import ClipResults
 from trainers.loop import BEST, train
 from trainers.metrics.classification import (
     abstain_threshold,
-    accuracy,
     fit_temperature,
-    recalls,
     softmax,
 )
 from trainers.report import write_report
 
-__all__ = ["judge_of", "run_recipe"]
+__all__ = ["run_recipe"]
 
 EXAMPLES = "examples.npz"
 
@@ -79,13 +79,8 @@ def run_recipe(
         "tensors": bundle.digest,
         "command": card.provenance.command,
     }
-    write_report(run, "BPM-GCN", history=history, results=results, facts=facts, labels=EMOTION_GAIT)
+    write_report(run, "BPM-GCN", history=history, results=results, facts=facts)
     return bundle
-
-
-def judge_of(model: Model, grid: GaitPreprocessing, temperature: float) -> Judge:
-    """A network's calibrated probabilities of examples' windows."""
-    return lambda examples: softmax(logits_of(model, grid, examples.windows) / temperature)
 
 
 def _gathered(recipe: GaitRecipe, run: Path) -> GaitData:
@@ -139,7 +134,7 @@ def _card(
         preprocessing=recipe.gait_preprocessing.to_card(),
         decision=decision,
         training_data=[item.for_card() for item in recipe.card.training_data],
-        metrics=[metric for name, result in results.items() for metric in _metrics(name, result)],
+        metrics=[m for name, result in results.items() for m in result.metrics(name)],
         caveats=recipe.card.caveats,
         provenance=provenance(
             recipe.card.author,
@@ -147,13 +142,3 @@ def _card(
             {"training examples": f"sha256 {data.training.digest()}"},
         ),
     )
-
-
-def _metrics(name: str, result: ClipResults) -> list[Metric]:
-    where = f"{name}, {len(result.clips)} recordings"
-    note = "by recording: the mean of its windows' probabilities; chance is 0.25"
-    figures = {"average recall": result.average_recall, "accuracy": accuracy(result.matrix)}
-    for label, share in zip(EMOTION_GAIT, recalls(result.matrix), strict=True):
-        if np.isfinite(share):
-            figures[f"recall of {label}"] = float(share)
-    return [Metric(name=k, value=v, measured_on=where, note=note) for k, v in figures.items()]

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from jack_stream.errors import UsageError
 from jack_stream.features.gait_window import GaitPreprocessing, resample
 from jack_stream.models.labels import EMOTION_GAIT
+from trainers.bpm_gcn.teacher import FRAME_RATE_HZ, FRAMES, Teacher
 from trainers.data.walks import Walk, class_indices, cut
-from trainers.teacher import FRAME_RATE_HZ, FRAMES, Teacher
 
 __all__ = ["Examples", "distilled", "for_teacher", "labelled", "matching", "split"]
 

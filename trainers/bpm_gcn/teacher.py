@@ -19,7 +19,7 @@ from jack_stream.errors import BundleError
 from jack_stream.features.skeleton import EMOTION_GAIT_JOINTS, JOINTS, joint_index
 from jack_stream.models.labels import EMOTION_GAIT
 
-__all__ = ["FRAMES", "FRAME_RATE_HZ", "LABELS", "Teacher"]
+__all__ = ["FRAMES", "FRAME_RATE_HZ", "LABELS", "REFERENCE", "Teacher"]
 
 FloatArray = npt.NDArray[np.float32]
 Weights = Mapping[str, npt.NDArray[np.float32]]
@@ -27,6 +27,9 @@ Weights = Mapping[str, npt.NDArray[np.float32]]
 FRAMES = 75
 FRAME_RATE_HZ = 30.0
 """At which the authors' recordings were made, and at which the teacher judges well."""
+
+REFERENCE = "step_align_reference_frame.npy"
+"""The published frame to which the authors aligned every walk; it lies beside the weights."""
 
 LABELS = ("happy", "angry", "sad", "neutral")
 """The published label codes 0 to 3; other than the order of `EMOTION_GAIT`."""
@@ -51,12 +54,17 @@ class Teacher:
     reference: npt.NDArray[np.float32]
 
     @classmethod
-    def read(cls, weights: Path, reference: Path) -> Teacher:
+    def read(cls, weights: Path, reference: Path | None = None) -> Teacher:
         """The teacher from an ``.npz`` of its weights and an ``.npy`` of the reference frame.
+
+        Args:
+            weights: STEP's published ones.
+            reference: if None, the file `REFERENCE` beside the weights.
 
         Raises:
             BundleError: a file can't be read, or holds something else.
         """
+        reference = reference or weights.with_name(REFERENCE)
         try:
             with np.load(weights, allow_pickle=False) as stored:
                 arrays = {name: stored[name].astype(np.float32) for name in stored.files}

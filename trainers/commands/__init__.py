@@ -1,0 +1,1 @@
+"""Commands of ``jack-train`` that are not one method's."""
