@@ -14,9 +14,9 @@ jt = jittor()
 Var = Any
 
 
-def AudioEmbedding(size: int) -> Any:  # noqa: N802 - makes a module, as a class would
+def AudioEmbedding(inputs: int, size: int) -> Any:  # noqa: N802 - makes a module, as a class would
     """The layers behind the ResNet: linear and batch normalisation (``a_fc`` of the authors)."""
-    return jt.nn.Sequential(Linear(AudioResNet18.channels, size), BatchNorm1d(size))
+    return jt.nn.Sequential(Linear(inputs, size), BatchNorm1d(size))
 
 
 def into_pieces(audio: Var, pieces: int) -> Var:

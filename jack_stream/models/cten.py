@@ -11,6 +11,8 @@ a stream encodes only what is new and runs ``head`` on all of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, ClassVar, Literal
 
 from jack_stream.models.attention import (
@@ -23,7 +25,7 @@ from jack_stream.models.audio_stream import AudioEmbedding, embed_pieces, into_p
 from jack_stream.models.inputs import InputSpec
 from jack_stream.models.layers import Dropout, Linear, Module, path_for, relu
 from jack_stream.models.resnet import AudioResNet18
-from jack_stream.models.resnet3d import ResNet3D
+from jack_stream.models.resnet3d import RESNET_101, ResNet3D
 from jack_stream.models.vaanet import normalise_pixels
 from jack_stream.runtime import jittor
 
@@ -32,7 +34,6 @@ __all__ = ["CTEN"]
 jt = jittor()
 Var = Any
 
-_FEATURES = ResNet3D.channels
 _SEGMENT_FRAMES, _BANDS = 100, 128
 
 
@@ -48,6 +49,11 @@ class CTEN(Module):
         n_classes: number of emotions C.
         seq_len: segments S of a video, seen and heard.
         variant: see above.
+        width: of both backbones; all that is behind them is 32 times as wide, 2048 in the paper.
+        depths: blocks in the stages of the visual backbone.
+
+    Attributes:
+        freeze_backbone: the visual backbone is used as it is, in training as well.
     """
 
     item_spec: ClassVar[InputSpec] = {
@@ -61,24 +67,28 @@ class CTEN(Module):
         n_classes: int = 8,
         seq_len: int = 16,
         variant: Literal["released", "paper"] = "released",
+        width: int = 64,
+        depths: Sequence[int] = RESNET_101,
     ) -> None:
         self.is_train = True
         self.seq_len, self.variant = seq_len, variant
-        self.a_resnet = AudioResNet18()
-        self.a_fc = AudioEmbedding(_FEATURES)
-        self.drop = Dropout(0.2)
-        self.resnet = ResNet3D(None, numbered=True)
+        self.freeze_backbone = True
+        self.resnet = ResNet3D(None, depths=depths, numbered=True, width=width)
         self.resnet.eval()
-        self.nl = jt.nn.Sequential(NonLocalBlock(_FEATURES))
-        self.nl_a = jt.nn.Sequential(NonLocalBlock(_FEATURES))
-        self.v2a_attn = MultiHeadAttention(_FEATURES, 8)
-        self.a2v_attn = MultiHeadAttention(_FEATURES, 8)
+        features = self.resnet.channels
+        self.a_resnet = AudioResNet18(width=width)
+        self.a_fc = AudioEmbedding(self.a_resnet.channels, features)
+        self.drop = Dropout(0.2)
+        self.nl = jt.nn.Sequential(NonLocalBlock(features, features // 8))
+        self.nl_a = jt.nn.Sequential(NonLocalBlock(features, features // 8))
+        self.v2a_attn = MultiHeadAttention(features, 8)
+        self.a2v_attn = MultiHeadAttention(features, 8)
         if variant == "released":
-            self.ta_net = PositionScores(2 * _FEATURES, seq_len, bias=True)
+            self.ta_net = PositionScores(2 * features, seq_len, bias=True)
         else:
-            self.ta_net = PositionScores(_FEATURES, seq_len, bias=True)
-            self.ta_net_a = PositionScores(_FEATURES, seq_len, bias=True)
-        self.fc = Linear(2 * _FEATURES, n_classes)
+            self.ta_net = PositionScores(features, seq_len, bias=True)
+            self.ta_net_a = PositionScores(features, seq_len, bias=True)
+        self.fc = Linear(2 * features, n_classes)
 
     @property
     def input_spec(self) -> InputSpec:
@@ -89,19 +99,28 @@ class CTEN(Module):
         }
 
     def train(self) -> CTEN:
-        """Training mode for all but the backbone, which is frozen with its statistics.
+        """Training mode for all but a frozen backbone, which keeps its statistics.
 
         The released code leaves the backbone's batch normalisation in training mode: its running
         statistics drift and a segment's features depend on the others in the batch.
         """
         super().train()
-        self.resnet.eval()
+        if self.freeze_backbone:
+            self.resnet.eval()
         return self
 
+    def backbone(self, snippets: Var) -> Var:
+        """Pixels [N, 3, 16, 112, 112] -> [N, 2048], without gradients where it is frozen."""
+        with jt.no_grad() if self.freeze_backbone else nullcontext():
+            return self.resnet.pooled(normalise_pixels(snippets))
+
+    def attend(self, features: Var) -> dict[str, Var]:
+        """What is done to a segment's features alone: nothing; see ``VAANet.attend``."""
+        return {"snippet": features}
+
     def encode_snippets(self, snippets: Var) -> dict[str, Var]:
-        """The frozen part: pixels [N, 3, 16, 112, 112] -> ``snippet`` [N, 2048]."""
-        with jt.no_grad():
-            return {"snippet": self.resnet.pooled(normalise_pixels(snippets))}
+        """Pixels [N, 3, 16, 112, 112] -> ``snippet`` [N, 2048]."""
+        return self.attend(self.backbone(snippets))
 
     def encode_audio(self, pieces: Var) -> dict[str, Var]:
         """Filter bank segments [N, 100, 128] -> ``piece`` [N, 2048]."""
@@ -143,9 +162,7 @@ class CTEN(Module):
         b, s = visual.shape[:2]
         seen = self.encode_snippets(visual.reshape(b * s, *visual.shape[2:]))
         heard = self.encode_audio(into_pieces(audio, s))
-        return self.head(
-            seen["snippet"].reshape(b, s, _FEATURES), heard["piece"].reshape(b, s, _FEATURES)
-        )
+        return self.head(seen["snippet"].reshape(b, s, -1), heard["piece"].reshape(b, s, -1))
 
     def _classify(self, fused: Var) -> Var:
         return path_for(self).linear(self.drop(fused), self.fc)

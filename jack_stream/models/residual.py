@@ -94,16 +94,16 @@ class Bottleneck(_Block):
 
 
 def stages(
-    block: type[BasicBlock | Bottleneck], depths: Sequence[int], dimensions: int
+    block: type[BasicBlock | Bottleneck], depths: Sequence[int], dimensions: int, width: int = 64
 ) -> list[Any]:
-    """Four stages of blocks, 64 to 512 wide, each but the first halving the map."""
-    inputs, made = 64, []
+    """Four stages of blocks, ``width`` to 8 ``width`` wide, all but the first halving the map."""
+    inputs, made = width, []
     for number, depth in enumerate(depths):
-        width, blocks = 64 * 2**number, []
+        inner, blocks = width * 2**number, []
         for position in range(depth):
             stride = 2 if number > 0 and position == 0 else 1
-            blocks.append(block(inputs, width, stride, dimensions))
-            inputs = width * block.expansion
+            blocks.append(block(inputs, inner, stride, dimensions))
+            inputs = inner * block.expansion
         made.append(jt.nn.Sequential(*blocks))
     return made
 

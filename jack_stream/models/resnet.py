@@ -5,7 +5,7 @@ Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from jack_stream.models.layers import BatchNorm2d, Conv2d, Linear, path_for
 from jack_stream.models.residual import BasicBlock, Trunk, stages
@@ -25,9 +25,8 @@ class ResNet18(Trunk):
         numbered: name the children as ``nn.Sequential(*children)`` does (``0.weight``...).
     """
 
-    channels: ClassVar[int] = 512
-
     def __init__(self, num_classes: int | None = 1000, *, numbered: bool = False) -> None:
+        self.channels = 512
         stem = Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         super().__init__(
             stem, BatchNorm2d(64), stages(BasicBlock, _DEPTHS, dimensions=2), numbered=numbered
@@ -47,19 +46,18 @@ class AudioResNet18(Trunk):
 
     Args:
         numbered: name the children as ``nn.Sequential(*children)`` does, as both authors have them.
+        width: channels of the first stage; the last one has 8 times as many.
     """
 
-    channels: ClassVar[int] = 512
-
-    def __init__(self, *, numbered: bool = True) -> None:
-        stem = Conv2d(1, 64, (7, 1), stride=(2, 1), padding=(3, 0), bias=False)
-        super().__init__(
-            stem, BatchNorm2d(64), stages(BasicBlock, _DEPTHS, dimensions=2), numbered=numbered
-        )
+    def __init__(self, *, numbered: bool = True, width: int = 64) -> None:
+        self.channels = 8 * width
+        stem = Conv2d(1, width, (7, 1), stride=(2, 1), padding=(3, 0), bias=False)
+        body = stages(BasicBlock, _DEPTHS, dimensions=2, width=width)
+        super().__init__(stem, BatchNorm2d(width), body, numbered=numbered)
 
     def execute(self, x: Var) -> Var:
-        """Spectrogram pieces [N, 1, T, F] -> the last map [N, 512, T/32, F/16], rounded up.
+        """Spectrogram pieces [N, 1, T, F] -> the last map [N, channels, T/32, F/16], rounded up.
 
-        ``pooled`` gives its mean over all positions, [N, 512].
+        ``pooled`` gives its mean over all positions, [N, channels].
         """
         return self.last_map(x)

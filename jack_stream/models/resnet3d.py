@@ -7,14 +7,18 @@ projection shortcuts).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from jack_stream.models.layers import BatchNorm3d, Conv3d, Linear, path_for
 from jack_stream.models.residual import Bottleneck, Trunk, stages
 
-__all__ = ["ResNet3D"]
+__all__ = ["RESNET_101", "ResNet3D"]
 
 Var = Any
+
+RESNET_101 = (3, 4, 23, 3)
+"""Blocks of the four stages."""
 
 
 class ResNet3D(Trunk):
@@ -27,22 +31,23 @@ class ResNet3D(Trunk):
             None leaves the classifier out.
         depths: blocks per stage.
         numbered: name the children as ``nn.Sequential(*children)`` does (``0.weight``...).
+        width: channels inside the first stage; the last map has 32 times as many.
     """
 
-    channels: ClassVar[int] = 2048
     input_spec: ClassVar[dict[str, tuple[int | str, ...]]] = {"clip": ("B", 3, "T", "H", "W")}
 
     def __init__(
         self,
         num_classes: int | None = 400,
         *,
-        depths: tuple[int, int, int, int] = (3, 4, 23, 3),
+        depths: Sequence[int] = RESNET_101,
         numbered: bool = False,
+        width: int = 64,
     ) -> None:
-        stem = Conv3d(3, 64, 7, stride=(1, 2, 2), padding=3, bias=False)
-        super().__init__(
-            stem, BatchNorm3d(64), stages(Bottleneck, depths, dimensions=3), numbered=numbered
-        )
+        self.channels = 32 * width
+        stem = Conv3d(3, width, 7, stride=(1, 2, 2), padding=3, bias=False)
+        body = stages(Bottleneck, depths, dimensions=3, width=width)
+        super().__init__(stem, BatchNorm3d(width), body, numbered=numbered)
         self.fc = None if num_classes is None else Linear(self.channels, num_classes)
 
     def execute(self, clip: Var) -> dict[str, Var]:

@@ -10,6 +10,8 @@ Snippets and pieces are encoded independently of each other (``encode_snippets``
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 from jack_stream.models.attention import PositionScores, weighted_mean
@@ -25,7 +27,7 @@ from jack_stream.models.layers import (
     softmax,
 )
 from jack_stream.models.resnet import AudioResNet18
-from jack_stream.models.resnet3d import ResNet3D
+from jack_stream.models.resnet3d import RESNET_101, ResNet3D
 from jack_stream.runtime import jittor
 
 __all__ = ["VAANet", "VAANetAudio", "normalise_pixels"]
@@ -33,7 +35,6 @@ __all__ = ["VAANet", "VAANetAudio", "normalise_pixels"]
 jt = jittor()
 Var = Any
 
-_CHANNELS = 512  # k of the paper
 _POSITIONS = 16  # m of the paper: the 4x4 positions of a snippet's map
 _PIECE_FRAMES, _COEFFICIENTS = 256, 32
 _AUDIO_CHANNELS = 256
@@ -51,6 +52,12 @@ class VAANet(Module):
         n_classes: number of emotions C.
         seq_len: snippets S of a video.
         audio_n_segments: pieces P of 256 MFCC frames.
+        width: of both backbones and, in proportion, of all that is behind them; the paper's k = 512
+            and the 256 of the sound are 8 and 4 times this.
+        depths: blocks in the stages of the visual backbone.
+
+    Attributes:
+        freeze_backbone: the visual backbone is used as it is, in training as well.
     """
 
     item_spec: ClassVar[InputSpec] = {
@@ -59,24 +66,32 @@ class VAANet(Module):
     }
 
     def __init__(
-        self, *, n_classes: int = 8, seq_len: int = 10, audio_n_segments: int = 16
+        self,
+        *,
+        n_classes: int = 8,
+        seq_len: int = 10,
+        audio_n_segments: int = 16,
+        width: int = 64,
+        depths: Sequence[int] = RESNET_101,
     ) -> None:
         self.is_train = True
         self.seq_len, self.audio_n_segments = seq_len, audio_n_segments
-        self.resnet = ResNet3D(None, numbered=True)
+        self.freeze_backbone = True
+        channels, audio_channels = 8 * width, 4 * width
+        self.resnet = ResNet3D(None, depths=depths, numbered=True, width=width)
         self.resnet.eval()
         self.conv0 = jt.nn.Sequential(
-            Conv1d(ResNet3D.channels, _CHANNELS, 1), BatchNorm1d(_CHANNELS)
+            Conv1d(self.resnet.channels, channels, 1), BatchNorm1d(channels)
         )
-        self.sa_net = PositionScores(_CHANNELS, _POSITIONS, bias=False)
-        self.cwa_net = PositionScores(_POSITIONS, _CHANNELS, bias=False)
-        self.ta_net = PositionScores(_CHANNELS, seq_len, bias=True)
+        self.sa_net = PositionScores(channels, _POSITIONS, bias=False)
+        self.cwa_net = PositionScores(_POSITIONS, channels, bias=False)
+        self.ta_net = PositionScores(channels, seq_len, bias=True)
         # The visual stream's own classifier: in the authors' checkpoints, and used by nothing.
-        self.fc = Linear(_CHANNELS, n_classes)
-        self.a_resnet = AudioResNet18()
-        self.a_fc = AudioEmbedding(_AUDIO_CHANNELS)
-        self.aa_net = PositionScores(_AUDIO_CHANNELS, audio_n_segments, bias=True)
-        self.av_fc = Linear(_CHANNELS + _AUDIO_CHANNELS, n_classes)
+        self.fc = Linear(channels, n_classes)
+        self.a_resnet = AudioResNet18(width=width)
+        self.a_fc = AudioEmbedding(self.a_resnet.channels, audio_channels)
+        self.aa_net = PositionScores(audio_channels, audio_n_segments, bias=True)
+        self.av_fc = Linear(channels + audio_channels, n_classes)
 
     @property
     def input_spec(self) -> InputSpec:
@@ -87,18 +102,19 @@ class VAANet(Module):
         }
 
     def train(self) -> VAANet:
-        """Training mode for all but the backbone, which is frozen with its statistics.
+        """Training mode for all but a frozen backbone, which keeps its statistics.
 
         The released code leaves the backbone's batch normalisation in training mode: its running
         statistics drift and a snippet's features depend on the others in the batch.
         """
         super().train()
-        self.resnet.eval()
+        if self.freeze_backbone:
+            self.resnet.eval()
         return self
 
     def backbone(self, snippets: Var) -> Var:
-        """The frozen part: pixels [N, 3, 16, 112, 112] -> maps [N, 2048, 16]."""
-        with jt.no_grad():
+        """Pixels [N, 3, 16, 112, 112] -> maps [N, 2048, 16], without gradients where frozen."""
+        with jt.no_grad() if self.freeze_backbone else nullcontext():
             maps = self.resnet.last_map(normalise_pixels(snippets))
             return maps.reshape(*maps.shape[:2], _POSITIONS)
 
@@ -114,7 +130,7 @@ class VAANet(Module):
         features = path.leave(path.convolution(path.enter(maps), conv, norm, relu=True))
         alpha = softmax(self.sa_net(features), 1) * _POSITIONS
         features = features * alpha.unsqueeze(1)
-        beta = softmax(self.cwa_net(features.transpose(0, 2, 1)), 1) * _CHANNELS
+        beta = softmax(self.cwa_net(features.transpose(0, 2, 1)), 1) * features.shape[1]
         return {"snippet": features.mean(2) * beta, "alpha": alpha, "beta": beta}
 
     def encode_snippets(self, snippets: Var) -> dict[str, Var]:
@@ -177,7 +193,7 @@ class VAANetAudio(Module):
         self.is_train = True
         self.audio_n_segments = audio_n_segments
         self.a_resnet = AudioResNet18()
-        self.a_fc = AudioEmbedding(_AUDIO_CHANNELS)
+        self.a_fc = AudioEmbedding(self.a_resnet.channels, _AUDIO_CHANNELS)
         self.aa_net = PositionScores(_AUDIO_CHANNELS, audio_n_segments, bias=True)
         self.fc = Linear(_AUDIO_CHANNELS, n_classes)
 
