@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from jack_stream.capture.pacing import RateLimit
 from jack_stream.capture.redact import redact
-from jack_stream.capture.resize import Resizer
 from jack_stream.capture.samples import Picture, Sample, Sound
 from jack_stream.capture.soundtrack import SoundTrack, SoundWanted
 from jack_stream.capture.timeline import Timeline
@@ -40,12 +39,12 @@ class MediaWanted:
     """What to read of a medium.
 
     Attributes:
-        picture: how to resize the pictures; None leaves them out.
+        picture: what to do with each picture, mostly a `Resizer`; None leaves them out.
         fps: at most so many pictures a second; None takes all.
         sound: how to deliver the sound; None leaves it out.
     """
 
-    picture: Resizer | None
+    picture: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None
     fps: float | None
     sound: SoundWanted | None
 
