@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 from jack_stream.errors import SourceError
 from jack_stream.models.layers import get_weights, set_weights
 from jack_stream.runtime import jittor
+from trainers.parallel import is_first
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -24,7 +25,12 @@ _WEIGHTS, _OPTIMIZER = "weights/", "optimizer/"
 
 
 def save_checkpoint(path: Path, module: Any, optimizer: Any, state: Mapping[str, Any]) -> None:
-    """Write weights, the optimizer's moments and ``state`` (JSON), whole or not at all."""
+    """Write weights, the optimizer's moments and ``state`` (JSON), whole or not at all.
+
+    Of several processes that train together the first writes, for their numbers are the same.
+    """
+    if not is_first():
+        return
     arrays = {_WEIGHTS + name: value for name, value in get_weights(module).items()}
     arrays |= {_OPTIMIZER + name: var.numpy() for name, var in _moments(optimizer)}
     arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items()}

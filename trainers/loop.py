@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,14 +15,18 @@ from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
 from jack_stream.errors import UsageError
-from jack_stream.runtime import jittor
+from jack_stream.runtime import device, jittor
 from trainers.adam import Adam
 from trainers.checkpoint import load_checkpoint, save_checkpoint
+from trainers.parallel import is_first, share
 from trainers.recipe import OptimizerSettings, ScheduleSettings
 
 __all__ = ["BEST", "LAST", "Task", "make_optimizer", "train"]
 
 jt = jittor()
+
+_MIXED = 4
+"""Jittor's level at which float16 is preferred, but sums and exponentials stay float32."""
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 
@@ -80,7 +85,8 @@ def train(
     """Train, and leave the last and the best weights in the run's folder.
 
     Every random number comes from (seed, epoch, step), so that a run which was interrupted at any
-    step ends in the same numbers as one that was not.
+    step ends in the same numbers as one that was not. Where ``mpirun`` started several processes,
+    each takes its share of the batches, and the first one writes.
 
     Args:
         task: the method.
@@ -93,16 +99,21 @@ def train(
         One mapping of figures per epoch; the task's module holds the last weights.
 
     Raises:
-        UsageError: the folder holds a run already, and ``resume`` is off; or the loss diverged.
+        UsageError: the folder holds a run already, and ``resume`` is off; or mixed precision is
+            asked for without CUDA; or the loss diverged.
+        MissingDependencyError: several processes were started that can't speak to each other.
     """
     run.mkdir(parents=True, exist_ok=True)
     state = _begin(task, run, resume=resume)
     base_lr = task.optimizer.lr
-    with SummaryWriter(str(run / "tensorboard"), purge_step=state.epoch) as writer:
+    first = is_first()
+    folder = str(run / "tensorboard")
+    with SummaryWriter(folder, purge_step=state.epoch, write_to_disk=first) as writer:
         while state.epoch < schedule.epochs and not _is_stuck(state, schedule):
             task.optimizer.lr = base_lr * schedule.lr_share(state.epoch)
             started = time.monotonic()
-            _epoch(task, run, schedule, state, quiet=quiet)
+            with _precision(schedule):
+                _epoch(task, run, schedule, state, quiet=quiet or not first)
             figures = {
                 "epoch": state.epoch,
                 "lr": task.optimizer.lr,
@@ -114,6 +125,18 @@ def train(
                 writer.add_scalar(name, value, state.epoch)
             _finish_epoch(task, run, state, figures)
     return state.history
+
+
+def _precision(schedule: ScheduleSettings) -> Any:
+    """In whose scope the network runs in the recipe's precision."""
+    if schedule.precision == "float32":
+        return nullcontext()
+    if device() != "cuda":
+        raise UsageError(
+            'schedule.precision = "mixed" needs CUDA, and Jittor runs on the CPU here',
+            hint='Set schedule.precision = "float32".',
+        )
+    return jt.flag_scope(auto_mixed_precision_level=_MIXED)
 
 
 def _begin(task: Task, run: Path, *, resume: bool) -> _State:
@@ -138,7 +161,7 @@ def _epoch(
 ) -> None:
     """The rest of an epoch; afterwards ``state.sums`` holds the means of the losses."""
     task.module.train()
-    batches = task.batches(np.random.default_rng([schedule.seed, state.epoch]))
+    batches = share(task.batches(np.random.default_rng([schedule.seed, state.epoch])))
     saved = time.monotonic()
     todo = range(state.step, len(batches))
     for step in tqdm(todo, f"epoch {state.epoch + 1}/{schedule.epochs}", disable=quiet):

@@ -17,7 +17,18 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["OptimizerSettings", "ScheduleSettings", "Section", "read_recipe"]
+__all__ = [
+    "ClassWeighting",
+    "LossSettings",
+    "OptimizerSettings",
+    "ScheduleSettings",
+    "Section",
+    "read_recipe",
+]
+
+
+ClassWeighting = Literal["none", "balanced"]
+"""See `trainers.losses.class_weights`."""
 
 
 class Section(BaseModel):
@@ -46,10 +57,19 @@ class ScheduleSettings(Section):
     lr_factor: float = Field(default=0.1, gt=0)
     patience: int = Field(default=0, ge=0, description="Epochs without progress; 0 never stops.")
     checkpoint_minutes: float = Field(default=5.0, gt=0)
+    precision: Literal["float32", "mixed"] = Field(
+        default="float32", description="mixed: float16 where Jittor holds it safe; CUDA only."
+    )
 
     def lr_share(self, epoch: int) -> float:
         """The factor of the learning rate in an epoch, counted from 0."""
         return float(self.lr_factor ** sum(step <= epoch for step in self.lr_steps))
+
+
+class LossSettings(Section):
+    """What the samples of a class count."""
+
+    class_weights: ClassWeighting = "none"
 
 
 RecipeT = TypeVar("RecipeT", bound=Section)

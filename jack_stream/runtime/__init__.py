@@ -13,6 +13,7 @@ from jack_stream.runtime.cache import cache_folder
 from jack_stream.runtime.checks import Finding, find_onednn, has_bfloat16, report
 from jack_stream.runtime.importing import (
     device,
+    in_mpi,
     jittor,
     onednn_folder,
     prepare,
@@ -26,6 +27,7 @@ __all__ = [
     "device",
     "find_onednn",
     "has_bfloat16",
+    "in_mpi",
     "jittor",
     "onednn_folder",
     "prepare",

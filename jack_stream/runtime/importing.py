@@ -104,6 +104,11 @@ def threads() -> int:
     return _threads
 
 
+def in_mpi() -> bool:
+    """Whether Open MPI's ``mpirun`` started this process: one of several that train together."""
+    return "OMPI_COMM_WORLD_SIZE" in os.environ
+
+
 def onednn_folder() -> Path:
     """The folder with oneDNN's ``include`` and ``lib`` (``libmkldnn.so``), as Jittor wants it."""
     return _jittor_home() / _ONEDNN_FOLDER
@@ -150,8 +155,10 @@ def _import(nvcc: str) -> ModuleType:
     compiler, headers, onednn = find_compiler(), find_headers(), find_onednn()
     home = _jittor_home()
     with ExitStack() as stack:
-        stack.enter_context(exclusive(cache_folder()))
+        alone = stack.enter_context(ExitStack())
+        alone.enter_context(exclusive(cache_folder()))
         _link_onednn(home / _ONEDNN_FOLDER, onednn)
+        kernel_python = _write_kernel_python(home, compiler)
         settings = {
             "cc_path": str(compiler),
             "nvcc_path": nvcc,
@@ -160,7 +167,7 @@ def _import(nvcc: str) -> ModuleType:
             "cache_name": "default",  # else the name of the git branch that is checked out
             "log_silent": "1",
             "use_mkl": "1",
-            "use_mpi": "0",
+            "use_mpi": "1" if in_mpi() else "0",
             "use_parallel_op_compiler": str(len(os.sched_getaffinity(0))),
             "OMP_NUM_THREADS": str(_threads),
         }
@@ -174,10 +181,12 @@ def _import(nvcc: str) -> ModuleType:
         # type afterwards, in whatever part of the program that is.
         for kind in (np.float32, np.float64):
             np.finfo(kind)
+        if in_mpi():  # such processes wait for each other in the import; Jittor's own lock must do
+            alone.close()
         _import_with_home(home)
         module = importlib.import_module("jittor")
         _end_compile_pool()
-    module.flags.python_path = str(_write_kernel_python(home, compiler))
+    module.flags.python_path = str(kernel_python)
     module.flags.use_cuda = 1 if nvcc else 0
     return module
 

@@ -7,7 +7,7 @@ import pytest
 
 from jack_stream.errors import SourceError, UsageError
 from jack_stream.models.layers import Dropout, Linear, Module, get_weights
-from jack_stream.runtime import jittor
+from jack_stream.runtime import device, jittor
 from trainers.checkpoint import load_checkpoint
 from trainers.loop import BEST, LAST, make_optimizer, train
 from trainers.losses.cross_entropy import cross_entropy
@@ -148,3 +148,11 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / LAST).write_bytes(b"torn")
     with pytest.raises(SourceError, match=r"last\.safetensors"):
         train(_Toy(OPTIMIZERS["sgd"]), tmp_path, _schedule(), resume=True, quiet=True)
+
+
+def test_mixed_precision_needs_cuda(tmp_path: Path) -> None:
+    if device() == "cuda":
+        pytest.skip("Jittor runs on CUDA here, where mixed precision is allowed")
+    schedule = ScheduleSettings(epochs=1, precision="mixed")
+    with pytest.raises(UsageError, match="needs CUDA"):
+        train(_Toy(OptimizerSettings()), tmp_path, schedule, quiet=True)

@@ -10,7 +10,7 @@ from pydantic import Field
 from jack_stream.features.gait_window import GaitPreprocessing
 from trainers.bpm_gcn.teacher import REFERENCE
 from trainers.bundling import CardSettings
-from trainers.recipe import OptimizerSettings, ScheduleSettings, Section
+from trainers.recipe import LossSettings, OptimizerSettings, ScheduleSettings, Section
 
 __all__ = ["DataSettings", "GaitRecipe"]
 
@@ -73,6 +73,7 @@ class GaitRecipe(Section):
     preprocessing: PreprocessingSettings = PreprocessingSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings
+    loss: LossSettings = LossSettings()
     data: DataSettings = DataSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     card: CardSettings = CardSettings()

@@ -23,6 +23,7 @@ from trainers.bpm_gcn.teacher import Teacher
 from trainers.data.walks import Walk, read_walks
 from trainers.loop import make_optimizer
 from trainers.losses.bpm_gcn import bpm_gcn_loss
+from trainers.losses.class_weights import class_weights
 from trainers.metrics.classification import average_recall, confusion_matrix, softmax
 
 __all__ = ["GaitData", "GaitTask", "gather", "logits_of"]
@@ -94,6 +95,7 @@ class GaitTask:
         self.optimizer = make_optimizer(self.module, recipe.optimizer)
         self._recipe, self._data = recipe, data
         self._grid = recipe.gait_preprocessing
+        self._weights = class_weights(recipe.loss.class_weights, data.training.targets.sum(0))
 
     def batches(self, rng: np.random.Generator) -> Sequence[npt.NDArray[np.int64]]:
         """Indices of the training examples, batch by batch."""
@@ -113,7 +115,8 @@ class GaitTask:
         samples = [self._sample(training.windows[i].astype(np.float64), rng) for i in batch]
         posture, movement, affective = (np.stack(part) for part in zip(*samples, strict=True))
         outputs = self.module(jt.array(posture), jt.array(movement))
-        return bpm_gcn_loss(outputs, jt.array(training.targets[batch]), jt.array(affective))
+        targets = jt.array(training.targets[batch])
+        return bpm_gcn_loss(outputs, targets, jt.array(affective), weights=self._weights)
 
     def validate(self) -> dict[str, float]:
         """Cross entropy with the held-out targets and the recall of their likeliest classes."""
