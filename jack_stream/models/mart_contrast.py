@@ -9,18 +9,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from jack_stream.models.attention import MultiHeadAttention
-from jack_stream.models.layers import Conv1d, Linear, Module, matmul
+from jack_stream.models.layers import Conv1d, Linear, Module, constant, matmul
 from jack_stream.models.transformer import LayerNorm, gelu
 from jack_stream.runtime import jittor
 
-__all__ = ["ComplementaryLearning", "Complements", "PredictiveContrast"]
+__all__ = [
+    "ComplementaryLearning",
+    "Complements",
+    "PredictiveContrast",
+    "Present",
+    "mean_of_words",
+]
 
 jt = jittor()
 Var = Any
 
+Present = NDArray[np.float32] | None
+"""Float [N, W], 1 where a text has a word and 0 where it is padded; None: nothing is padded."""
+
 _HEADS = 8
 _EPS = 1e-5
+_TINY = 1e-12  # the squared length of a vector of zeros, which ReLU makes
 
 
 class PredictiveContrast(Module):
@@ -41,7 +54,7 @@ class PredictiveContrast(Module):
         """[N, T, source] -> [N, T, features]."""
         return self.net(y.transpose(0, 2, 1)).transpose(0, 2, 1)
 
-    def execute(self, x: Var, y: Var) -> Var:
+    def execute(self, x: Var, y: Var, present: Present = None) -> Var:
         """The mean over all steps of ``cos(x_t, p_t) - log sum_u exp cos(x_t, p_u)``, a scalar.
 
         All steps of the batch are contrasted with one another. The release adds this to the loss,
@@ -50,11 +63,16 @@ class PredictiveContrast(Module):
         Args:
             x: [N, T, features].
             y: [N, T, source].
+            present: which steps count.
         """
         a, p = (_unit(z.reshape(-1, z.shape[-1])) for z in (x, self.predict(y)))
         cosines = matmul(a, p.transpose(1, 0))
         own = (a * p).sum(1)
-        return (own - cosines.exp().sum(1).log()).mean()
+        if present is None:
+            return (own - cosines.exp().sum(1).log()).mean()
+        there = constant(present.reshape(-1))
+        scores = own - (cosines.exp() * there).sum(1).log()
+        return (scores * there).sum() / float(present.sum())
 
 
 class _Mlp(Module):
@@ -76,6 +94,8 @@ class Complements:
         audio_attention: [N, W, A].
         logits_visual: [B, n_classes], of what the words saw.
         logits_audio: [B, n_classes], of what they heard.
+        visual: [N, W, width], what each word saw.
+        audio: [N, W, width], what each word heard.
     """
 
     contrast: Var
@@ -83,6 +103,8 @@ class Complements:
     audio_attention: Var
     logits_visual: Var
     logits_audio: Var
+    visual: Var
+    audio: Var
 
 
 class ComplementaryLearning(Module):
@@ -105,7 +127,9 @@ class ComplementaryLearning(Module):
         self.v2a_contrast, self.a2v_contrast = (PredictiveContrast(width, width) for _ in range(2))
         self.v_fc, self.a_fc = _Mlp(width, n_classes), _Mlp(width, n_classes)
 
-    def execute(self, visual: Var, audio: Var, words: Var, segments: int) -> Complements:
+    def execute(
+        self, visual: Var, audio: Var, words: Var, segments: int, present: Present = None
+    ) -> Complements:
         """Let words attend, project, contrast and classify.
 
         Args:
@@ -113,29 +137,42 @@ class ComplementaryLearning(Module):
             audio: [B * segments, A, width].
             words: [B * segments, W, width].
             segments: of each video.
+            present: which words are there; those of padding count nowhere.
         """
         queries, seen, heard = self.l_norm(words), self.v_norm(visual), self.a_norm(audio)
         saw, visual_attention = self.v2l_attn(queries, seen, seen)
-        heard_words, audio_attention = self.a2l_attn(queries, heard, heard)
-        saw, heard_words = self.v_proj(saw), self.a_proj(heard_words)
-        contrast = self.v2a_contrast(saw, heard_words) + self.a2v_contrast(heard_words, saw)
+        hear, audio_attention = self.a2l_attn(queries, heard, heard)
+        saw, hear = self.v_proj(saw), self.a_proj(hear)
+        contrast = self.v2a_contrast(saw, hear, present) + self.a2v_contrast(hear, saw, present)
         return Complements(
             self._sign * contrast,
             _mean_over_heads(visual_attention),
             _mean_over_heads(audio_attention),
-            self.v_fc(_mean_of_videos(saw, segments)),
-            self.a_fc(_mean_of_videos(heard_words, segments)),
+            self.v_fc(_mean_of_videos(saw, segments, present)),
+            self.a_fc(_mean_of_videos(hear, segments, present)),
+            saw,
+            hear,
         )
 
 
 def _unit(x: Var) -> Var:
-    return x / (x * x).sum(-1, keepdims=True).sqrt()
+    return x / ((x * x).sum(-1, keepdims=True) + _TINY).sqrt()
 
 
 def _mean_over_heads(attention: Var) -> Var:
     return attention.reshape(-1, _HEADS, *attention.shape[1:]).mean(1)
 
 
-def _mean_of_videos(words: Var, segments: int) -> Var:
-    rows, length, width = words.shape
-    return words.reshape(rows // segments, segments * length, width).mean(1)
+def _mean_of_videos(words: Var, segments: int, present: Present) -> Var:
+    return mean_of_words(
+        words.reshape(words.shape[0] // segments, -1, words.shape[-1]),
+        None if present is None else present.reshape(len(present) // segments, -1),
+    )
+
+
+def mean_of_words(words: Var, present: Present) -> Var:
+    """[N, W, ...] -> [N, ...], the mean over the words that are there."""
+    if present is None:
+        return words.mean(1)
+    share = present / present.sum(1, keepdims=True)
+    return (words * constant(share.reshape(*share.shape, *[1] * (words.ndim - 2)))).sum(1)

@@ -6,6 +6,7 @@ the mask are then replaced by one learned token, and a decoder restores their tu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,24 @@ from numpy.typing import NDArray
 
 from jack_stream.errors import ModelInputError
 from jack_stream.models.bert import Bert
-from jack_stream.models.layers import Linear, Module, constant
+from jack_stream.models.layers import Linear, Module, constant, softmax
 from jack_stream.models.mart import BottleneckTransformer, normalised_pixels
-from jack_stream.models.mart_contrast import ComplementaryLearning
+from jack_stream.models.mart_contrast import ComplementaryLearning, Present, mean_of_words
 from jack_stream.models.snippet_transformers import PATCH, TUBELET
 from jack_stream.models.transformer import Block, LayerNorm, sinusoids
 from jack_stream.runtime import jittor
 
-__all__ = ["MARTPretraining", "drawn_mask", "highest_tokens", "tubelet_targets"]
+__all__ = [
+    "MARTPretraining",
+    "drawn_mask",
+    "highest_tokens",
+    "temporal_scores",
+    "tubelet_targets",
+]
 
 jt = jittor()
 Var = Any
+Mask = NDArray[np.bool_]
 
 _TEXT_SHARE = 0.1
 _REVEALED = 0.1
@@ -97,6 +105,18 @@ def tubelet_targets(clips: NDArray[np.float32]) -> NDArray[np.float32]:
     return targets.reshape(n, targets.shape[1], -1).astype(np.float32)
 
 
+def temporal_scores(steps: Var) -> Var:
+    """(3): what is said of each segment times the whole video's probabilities.
+
+    Args:
+        steps: logits of one video's segments [S, n_classes].
+
+    Returns:
+        [S, n_classes].
+    """
+    return softmax(steps.mean(0, keepdims=True), 1) * steps
+
+
 class _Language(Module):
     def __init__(self, bert: Bert) -> None:
         self.is_train = True
@@ -143,7 +163,12 @@ class MARTPretraining(Module):
         self._positions = constant(sinusoids(encoder.vid_model.tokens, decoder_width)[None])
 
     def execute(
-        self, visual: Var, audio: Var, word_ids: Var, mask: NDArray[np.bool_]
+        self,
+        visual: Var,
+        audio: Var,
+        word_ids: Var,
+        mask: Mask | Callable[[NDArray[np.float32]], Mask],
+        present: Present = None,
     ) -> dict[str, Var]:
         """Encode one video, contrast it with its words, and restore what the mask hides.
 
@@ -151,12 +176,15 @@ class MARTPretraining(Module):
             visual: [1, S, 3, 16, 112, 112], pixels 0..255.
             audio: [1, 100 S, 128], normalised fbank.
             word_ids: int [S, W], the words said in each segment.
-            mask: bool [S, tokens], True where a visual token is hidden; see ``highest_tokens``.
+            mask: bool [S, tokens], True where a visual token is hidden; or what makes it of the
+                attention, such as `drawn_mask`.
+            present: float [S, W], 0 where a segment's words are padded.
 
         Returns:
             logits_audio, logits_visual, words_logits_audio, words_logits_visual [1, n_classes];
-            contrast and recovery (scalars); attention [S, tokens], by which the next mask is
-            chosen; restored [S, tokens, 1536].
+            temporal [S, n_classes]; contrast and recovery (scalars); attention [S, tokens];
+            restored [S, tokens, 1536]; words, words_visual, words_audio [S, width]: the mean of
+            each segment's words, of what they saw and of what they heard.
         """
         if visual.shape[0] != 1:
             raise ModelInputError("MART is pre-trained with one video at a time")
@@ -164,24 +192,35 @@ class MARTPretraining(Module):
         spectrograms = audio.reshape(clips.shape[0], -1, audio.shape[-1])
         seen, heard, attention = self.vit.tokens(normalised_pixels(clips), spectrograms)
         patches = seen[:, 1:]
-        words = self.lan_model.bert(word_ids)
-        complements = self.tacl(patches, heard[:, 2:], words, clips.shape[0])
+        words = self.lan_model.bert(word_ids, None if present is None else constant(present))
+        complements = self.tacl(patches, heard[:, 2:], words, clips.shape[0], present)
         to_class = attention[:, :, 0, 1 : 1 + patches.shape[1]].mean(1)
-        restored = self.decode(patches, mask)
+        of_words = mean_of_words(complements.visual_attention, present)
+        attention = (1 - _TEXT_SHARE) * to_class + _TEXT_SHARE * of_words
+        hidden = mask(attention.numpy()) if callable(mask) else mask
+        restored = self.decode(patches, hidden)
+        visual_steps, audio_steps = self.steps(seen, heard)
         return {
-            "logits_audio": self.vit.a_fc(((heard[:, 0] + heard[:, 1]) / 2).mean(0, keepdims=True)),
-            # Without the norm that the classifier has behind its class token; so is the release.
-            "logits_visual": self.vit.v_fc(seen[:, 0].mean(0, keepdims=True)),
+            "logits_audio": audio_steps.mean(0, keepdims=True),
+            "logits_visual": visual_steps.mean(0, keepdims=True),
+            "temporal": temporal_scores(visual_steps + audio_steps),
             "words_logits_audio": complements.logits_audio,
             "words_logits_visual": complements.logits_visual,
             "contrast": complements.contrast,
-            "attention": (1 - _TEXT_SHARE) * to_class
-            + _TEXT_SHARE * complements.visual_attention.mean(1),
-            "recovery": self.recovery(restored, clips, mask),
+            "attention": attention,
+            "recovery": self.recovery(restored, clips, hidden),
             "restored": restored,
+            "words": mean_of_words(words, present),
+            "words_visual": mean_of_words(complements.visual, present),
+            "words_audio": mean_of_words(complements.audio, present),
         }
 
-    def decode(self, patches: Var, mask: NDArray[np.bool_]) -> Var:
+    def steps(self, seen: Var, heard: Var) -> tuple[Var, Var]:
+        """What the classifiers say of each segment's visual and sound tokens, [S, n_classes]."""
+        # Without the norm that MART has behind its class token; so is the release.
+        return self.vit.v_fc(seen[:, 0]), self.vit.a_fc((heard[:, 0] + heard[:, 1]) / 2)
+
+    def decode(self, patches: Var, mask: Mask) -> Var:
         """Visual tokens [S, tokens, width] -> normalised pixels [S, tokens, 1536]."""
         hidden = constant(mask[:, :, None])
         x = self.decoder_embd(hidden * self.Vmask_token + (1 - hidden) * patches)
@@ -191,7 +230,7 @@ class MARTPretraining(Module):
         return self.decoder_pred(self.decoder_norm(x))
 
     @staticmethod
-    def recovery(restored: Var, clips: Var, mask: NDArray[np.bool_]) -> Var:
+    def recovery(restored: Var, clips: Var, mask: Mask) -> Var:
         """The squared error of the hidden tubelets, averaged; 0 where nothing is hidden."""
         difference = restored - constant(tubelet_targets(clips.numpy()))
         # Token by token, because one long float32 sum would lose two digits.

@@ -189,3 +189,48 @@ def test_the_text_branch_needs_no_download() -> None:
     assert words.shape == (2, len(" What a day!") + 2, 64)
     assert np.isfinite(words).all()
     assert np.abs(words[0, 1] - words[1, 1]).max() > 1e-3
+
+
+def _video(rng: np.random.Generator, segments: int = 2) -> tuple[Any, Any]:
+    visual = rng.uniform(0, 255, (1, segments, 3, 16, 112, 112)).astype(np.float32)
+    audio = rng.normal(size=(1, 100 * segments, 128)).astype(np.float32)
+    return jt.array(visual), jt.array(audio)
+
+
+def test_padding_is_no_word() -> None:
+    network, rng = small(), np.random.default_rng(0)
+    visual, audio = _video(rng)
+    words = rng.integers(1, 100, (2, 3)).astype(np.int32)
+    padded = np.concatenate([words, np.zeros((2, 4), np.int32)], 1)
+    present = (padded > 0).astype(np.float32)
+    mask = np.zeros((2, 392), bool)
+    with jt.no_grad():
+        first = network(visual, audio, jt.array(words), mask)
+        second = network(visual, audio, jt.array(padded), mask, present)
+    for name in ("attention", "words_logits_audio", "words_logits_visual", "words_audio", "words"):
+        assert_close(second[name].numpy(), first[name].numpy(), HEAD, name)
+
+
+def test_a_mask_may_follow_from_the_attention_of_the_same_look() -> None:
+    """What was computed for the mask's sake still has its gradient."""
+    network, rng = small(), np.random.default_rng(1)
+    network.train()
+    visual, audio = _video(rng)
+    words = jt.array(rng.integers(1, 100, (2, 3)).astype(np.int32))
+    masks: list[Any] = []
+
+    def rule(attention: Any) -> Any:
+        masks.append(highest_tokens(attention, 0.3))
+        return masks[0]
+
+    parameters = [network.Vmask_token, network.vit.bottleneck, network.vit.v_fc.weight]
+    found = []
+    for mask in (rule, None):
+        out = network(visual, audio, words, masks[0] if mask is None else mask)
+        loss = out["recovery"] + out["logits_visual"].sum() + out["temporal"].sum()
+        found.append([g.numpy() for g in jt.grad(loss, parameters)])
+    assert masks[0].sum() == 2 * 117
+    for gradients in found[1:]:
+        for one, other in zip(gradients, found[0], strict=True):
+            assert np.abs(other).max() > 0
+            assert_close(one, other, HEAD)
