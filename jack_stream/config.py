@@ -25,7 +25,8 @@ from pydantic import (
 from jack_stream.capture.redact import redact
 from jack_stream.errors import ConfigError
 from jack_stream.log import LogFormat
-from jack_stream.wire.endpoint import check_endpoint
+from jack_stream.wire.endpoint import check_endpoint, check_public
+from jack_stream.wire.keys import default_folder
 from jack_stream.wire.policy import Policy
 
 if sys.version_info >= (3, 11):
@@ -38,10 +39,12 @@ __all__ = [
     "CameraSettings",
     "Config",
     "EventsSettings",
+    "GateSettings",
     "MicrophoneSettings",
     "Pace",
     "PoseSettings",
     "RecordingSettings",
+    "RemoteSettings",
     "RuntimeSettings",
     "SceneSettings",
     "StreamSettings",
@@ -61,7 +64,15 @@ def _endpoint(value: str) -> str:
         raise ValueError(str(error)) from error
 
 
+def _public(value: str) -> str:
+    try:
+        return check_public(value)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+
+
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
+PublicEndpoint = Annotated[str, AfterValidator(_public)]
 StreamName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 Pace = Literal["realtime", "fast"]
 
@@ -97,6 +108,29 @@ class EventsSettings(_Section):
     )
     health_endpoint: Endpoint = Field(
         default="tcp://127.0.0.1:5578", description="PUB socket of all processes' health."
+    )
+
+
+class GateSettings(_Section):
+    """What other machines may reach, with keys; without this section they reach nothing."""
+
+    keys: Path = Field(
+        default_factory=default_folder,
+        description="Folder of keys: `gate.key_secret`, and the lists of who may do what.",
+    )
+    events: PublicEndpoint | None = Field(
+        default=None, description="Events for keys that may subscribe, as tcp://0.0.0.0:5587."
+    )
+    health: PublicEndpoint | None = Field(
+        default=None, description="Health for keys that may subscribe, as tcp://0.0.0.0:5588."
+    )
+    captures: PublicEndpoint | None = Field(
+        default=None,
+        description="Where keys that may publish send what `[streams.remote]` wants.",
+    )
+    insecure: bool = Field(
+        default=False,
+        description="true: no keys. Whoever reaches the addresses reads all and sends anything.",
     )
 
 
@@ -169,6 +203,15 @@ class RecordingSettings(_Section):
     pace: Pace = Field(default="realtime", description="With its own timing, or as fast as it can.")
 
 
+class RemoteSettings(_Section):
+    """Captures that another machine sends to `gate.captures`."""
+
+    key: str = Field(min_length=1, description="Name of the key that alone may send this stream.")
+    kinds: tuple[Literal["frame", "audio", "pose"], ...] = Field(
+        default=("frame", "audio"), min_length=1, description="What it sends."
+    )
+
+
 class AnalyzerSettings(_Section):
     """A model that looks at the stream."""
 
@@ -200,27 +243,31 @@ class StreamSettings(_Section):
     pose: PoseSettings | None = None
     scene: SceneSettings | None = None
     recording: RecordingSettings | None = None
+    remote: RemoteSettings | None = None
     analyzers: tuple[AnalyzerSettings, ...] = ()
 
     @model_validator(mode="after")
     def _one_kind_of_source(self) -> StreamSettings:
         devices = self.camera is not None or self.microphone is not None
-        if [devices, self.scene is not None, self.recording is not None].count(True) != 1:
+        others = [self.scene, self.recording, self.remote]
+        if [devices, *(one is not None for one in others)].count(True) != 1:
             raise ValueError(
                 f"stream {self.name!r} needs a camera and/or a microphone, or a scene, or a"
-                " recording"
+                " recording, or a remote"
             )
         if self.pose is not None and not self.picture_source:
             raise ValueError(f"stream {self.name!r}: poses are found in pictures; add a camera")
         return self
 
     @property
-    def picture_source(self) -> Literal["camera", "scene", "recording", ""]:
+    def picture_source(self) -> Literal["camera", "scene", "recording", "remote", ""]:
         """The process that publishes the stream's pictures, empty if none may."""
         if self.camera is not None:
             return "camera"
         if self.scene is not None:
             return "scene"
+        if self.remote is not None and "frame" in self.remote.kinds:
+            return "remote"
         return "recording" if self.recording is not None else ""
 
 
@@ -229,6 +276,7 @@ class Config(_Section):
 
     runtime: RuntimeSettings = RuntimeSettings()
     events: EventsSettings = EventsSettings()
+    gate: GateSettings | None = None
     streams: tuple[StreamSettings, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -236,6 +284,11 @@ class Config(_Section):
         names = [stream.name for stream in self.streams]
         if double := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"two streams have the name {double[0]!r}")
+        remote = [stream.name for stream in self.streams if stream.remote is not None]
+        if remote and (self.gate is None or self.gate.captures is None):
+            raise ValueError(
+                f"stream {remote[0]!r} comes from another machine: set captures in [gate]"
+            )
         return self
 
     @property

@@ -10,6 +10,7 @@ __all__ = [
     "BundleError",
     "ConfigError",
     "JackError",
+    "KeysError",
     "MissingDependencyError",
     "ModelInputError",
     "SourceError",
@@ -84,3 +85,7 @@ class ConfigError(JackError):
     """The configuration is wrong; the message names file, key and value."""
 
     exit_code = 78
+
+
+class KeysError(ConfigError):
+    """A CURVE key is missing, damaged, readable by others, or not allowed."""

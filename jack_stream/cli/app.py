@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import jack_stream
-from jack_stream.cli import analyze, capture, check, config, live, recording, weights, worker
+from jack_stream.cli import analyze, capture, check, config, keys, live, recording, weights, worker
 
 __all__ = ["app"]
 
@@ -52,4 +52,5 @@ app.add_typer(weights.app, name="weights")
 app.command()(check.doctor)
 app.command()(check.warmup)
 app.add_typer(config.app, name="config")
+app.add_typer(keys.app, name="keys")
 app.command(hidden=True)(worker.worker)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from jack_stream import log
+from jack_stream.cli.options import InsecureOption, KeyOption, ServerKeyOption
 from jack_stream.clock import Clock
 from jack_stream.config import CameraSettings, MicrophoneSettings, PoseSettings
 from jack_stream.service.signals import stop_on_signals
+from jack_stream.wire.access import Access
 from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.messages import Health
 from jack_stream.wire.policy import Policy
@@ -29,7 +31,23 @@ _Endpoint = Annotated[
 _Wait = Annotated[
     int, typer.Option(min=0, help="Begin once so many receivers listen (files lose nothing).")
 ]
+_Connect = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ENDPOINT",
+        help="Send to another machine's gate instead, as tcp://HOST:5586.",
+        show_default=False,
+    ),
+]
 _Lossless = Annotated[bool, typer.Option(help="Hold the source up instead of dropping.")]
+
+
+class _Target(NamedTuple):
+    """Where to publish: an address to bind, or with an access a gate to connect to."""
+
+    stream: str
+    endpoint: str
+    access: Access | None
 
 
 @app.command()
@@ -44,13 +62,19 @@ def camera(
     loop: Annotated[bool, typer.Option(help="Start a file again at its end.")] = False,
     wait_for: _Wait = 0,
     lossless: _Lossless = False,
+    connect: _Connect = None,
+    key: KeyOption = None,
+    server_key: ServerKeyOption = None,
+    insecure: InsecureOption = False,
 ) -> None:
     """Publish the pictures (and sound) of a camera, file, folder of images or URL."""
     from jack_stream.capture import camera as capture  # noqa: PLC0415
 
     pace = "fast" if fast else "realtime"
     settings = CameraSettings(source=source, width=width, pace=pace, loop=loop)
-    _run(capture.run, settings, "camera", stream, endpoint, lossless, wait_for)
+    access = Access.of(key, server_key, insecure=insecure) if connect else None
+    target = _Target(stream, connect or endpoint, access)
+    _run(capture.run, settings, "camera", target, lossless, wait_for)
 
 
 @app.command()
@@ -64,12 +88,18 @@ def microphone(
     sample_rate: Annotated[int, typer.Option(min=8000, help="Published rate in Hz.")] = 44100,
     wait_for: _Wait = 0,
     lossless: _Lossless = False,
+    connect: _Connect = None,
+    key: KeyOption = None,
+    server_key: ServerKeyOption = None,
+    insecure: InsecureOption = False,
 ) -> None:
     """Publish the sound of a microphone, file or URL."""
     from jack_stream.capture import microphone as capture  # noqa: PLC0415
 
     settings = MicrophoneSettings(device=device, sample_rate=sample_rate)
-    _run(capture.run, settings, "microphone", stream, endpoint, lossless, wait_for)
+    access = Access.of(key, server_key, insecure=insecure) if connect else None
+    target = _Target(stream, connect or endpoint, access)
+    _run(capture.run, settings, "microphone", target, lossless, wait_for)
 
 
 @app.command()
@@ -82,6 +112,10 @@ def pose(
     max_persons: Annotated[int, typer.Option(min=1, max=16, help="Followed at once.")] = 4,
     wait_for: _Wait = 0,
     lossless: _Lossless = False,
+    connect: _Connect = None,
+    key: KeyOption = None,
+    server_key: ServerKeyOption = None,
+    insecure: InsecureOption = False,
 ) -> None:
     """Find the people in a camera's pictures and publish their poses."""
     from jack_stream.capture.pose import process  # noqa: PLC0415
@@ -91,26 +125,31 @@ def pose(
     def run(settings: PoseSettings, publisher: Publisher, **common: Any) -> None:
         process.run(settings, source, publisher, **common)
 
-    _run(run, settings, "pose", stream, endpoint, lossless, wait_for)
+    access = Access.of(key, server_key, insecure=insecure) if connect else None
+    target = _Target(stream, connect or endpoint, access)
+    _run(run, settings, "pose", target, lossless, wait_for)
 
 
 def _run(
     capture: Callable[..., None],
     settings: object,
     role: str,
-    stream: str,
-    endpoint: str,
+    target: _Target,
     lossless: bool,
     wait_for: int,
 ) -> None:
     log.set_up()
     clock, stop = Clock(), stop_on_signals()
     policy = Policy.LOSSLESS if lossless else Policy.LIVE
+    stream, endpoint, access = target
     with (
-        Publisher(endpoint, stream, policy=policy, clock=clock, wait_for=wait_for) as publisher,
+        Publisher(
+            endpoint, stream, policy=policy, clock=clock, wait_for=wait_for, access=access
+        ) as publisher,
         HealthReporter(f"{role}.{stream}", stream, clock=clock) as health,
     ):
-        typer.echo(f"{role} {stream!r} is published at {publisher.endpoint}", err=True)
+        place = f"published at {publisher.endpoint}" if access is None else f"sent to {endpoint}"
+        typer.echo(f"{role} {stream!r} is {place}", err=True)
         ended = threading.Event()
         teller = threading.Thread(target=_tell, args=(health, ended))
         teller.start()

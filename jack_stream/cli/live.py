@@ -18,6 +18,9 @@ from jack_stream.cli.options import (
     ConfigOption,
     EventsOption,
     HealthOption,
+    InsecureOption,
+    KeyOption,
+    ServerKeyOption,
     SetOption,
     check_before_start,
     load_config,
@@ -27,6 +30,7 @@ from jack_stream.events.schema import Event
 from jack_stream.events.subscriber import DEFAULT_ENDPOINT, Subscription
 from jack_stream.service.signals import stop_on_signals
 from jack_stream.view.terminal import Board
+from jack_stream.wire.access import Access
 from jack_stream.wire.messages import Health
 from jack_stream.wire.receiver import Receiver
 
@@ -88,8 +92,15 @@ def watch(
     count: Annotated[
         int | None, typer.Option(help="End after so many events.", show_default=False)
     ] = None,
+    key: KeyOption = None,
+    server_key: ServerKeyOption = None,
+    insecure: InsecureOption = False,
 ) -> None:
-    """Show what a running system says: a line per stream and person, a bar per emotion."""
+    """Show what a running system says: a line per stream and person, a bar per emotion.
+
+    Another machine's is seen through its gate, with keys (docs/security.md).
+    """
+    access = Access.of(key, server_key, insecure=insecure)
     stop = stop_on_signals()
     board = Board()
     seen = 0
@@ -104,8 +115,8 @@ def watch(
             stop.set()
 
     with (
-        Subscription(events, stream=stream) as subscription,
-        Receiver([health], {"health"}) as reports,
+        Subscription(events, stream=stream, access=access) as subscription,
+        Receiver([health], {"health"}, access=access) as reports,
         contextlib.nullcontext() if as_json else _drawing(board) as draw,
     ):
         while not stop.is_set():

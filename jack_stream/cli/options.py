@@ -16,6 +16,9 @@ __all__ = [
     "ConfigOption",
     "EventsOption",
     "HealthOption",
+    "InsecureOption",
+    "KeyOption",
+    "ServerKeyOption",
     "SetOption",
     "check_before_start",
     "load_config",
@@ -45,6 +48,22 @@ EventsOption = Annotated[
 ]
 HealthOption = Annotated[
     str, typer.Option("--health", metavar="ENDPOINT", help="Where health is published.")
+]
+
+KeyOption = Annotated[
+    Path | None,
+    typer.Option("--key", metavar="FILE", help="Your secret key, for another machine's gate."),
+]
+ServerKeyOption = Annotated[
+    Path | None,
+    typer.Option("--server-key", metavar="FILE", help="That gate's public key."),
+]
+InsecureOption = Annotated[
+    bool,
+    typer.Option(
+        "--insecure",
+        help="Connect to other machines without keys: all can be read and forged on the way.",
+    ),
 ]
 
 

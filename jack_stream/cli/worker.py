@@ -24,6 +24,7 @@ def worker(
         "recording": "recording",
         "pose": "pose",
         "inference": "inference",
+        "gate": "gate",
     }
     if role not in roles:
         raise typer.BadParameter(f"{role!r} is none of {', '.join(roles)}")

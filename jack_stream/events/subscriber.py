@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 
 import zmq
 
-from jack_stream.errors import WireError
+from jack_stream.errors import ConfigError, WireError
 from jack_stream.events.schema import Event, decode
-from jack_stream.wire.endpoint import check_endpoint
+from jack_stream.wire.access import HERE, Access, Link
 
 __all__ = ["DEFAULT_ENDPOINT", "Subscription", "subscribe"]
 
@@ -28,6 +29,7 @@ class Subscription:
         stream: only this stream's events, all if None.
         method: only this method's events (with ``stream``), all if None.
         timeout_s: iteration ends after so long without an event; never if None.
+        access: the keys for an address of another machine.
         context: the ZeroMQ context, by default the process's.
 
     Attributes:
@@ -43,9 +45,9 @@ class Subscription:
         stream: str | None = None,
         method: str | None = None,
         timeout_s: float | None = None,
+        access: Access = HERE,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
     ) -> None:
-        address = check_endpoint(endpoint)
         self.received = 0
         self.malformed = 0
         self.missed = 0
@@ -54,7 +56,11 @@ class Subscription:
         self._socket = (context or zmq.Context.instance()).socket(zmq.SUB)
         self._socket.setsockopt(zmq.RCVHWM, 10_000)
         self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.connect(address)
+        try:
+            self._link = Link(self._socket, endpoint, access)
+        except ConfigError:
+            self._socket.close()
+            raise
         words = ["event", *([stream] if stream else []), *([method] if stream and method else [])]
         self._socket.subscribe(".".join(words) + ("" if stream and method else "."))
         self._method = method
@@ -63,6 +69,7 @@ class Subscription:
         """The next event, or None if none comes for ``timeout_s`` seconds (None waits for ever)."""
         until = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
+            self._link.tend()
             left_ms = _POLL_MS if until is None else int((until - time.monotonic()) * 1000)
             if not self._socket.poll(max(0, min(left_ms, _POLL_MS))):
                 if until is not None and time.monotonic() >= until:
@@ -78,6 +85,7 @@ class Subscription:
 
     def close(self) -> None:
         """Release the socket."""
+        self._link.close()
         self._socket.close()
 
     def __enter__(self) -> Subscription:
@@ -114,6 +122,8 @@ def subscribe(
     stream: str | None = None,
     method: str | None = None,
     timeout_s: float | None = None,
+    key: Path | str | None = None,
+    server_key: Path | str | None = None,
 ) -> Subscription:
     """Receive events as they are published.
 
@@ -124,5 +134,11 @@ def subscribe(
         stream: only this stream's events.
         method: only this method's events.
         timeout_s: iteration ends after so long without an event.
+        key: file of one's own secret key, for the gate of another machine.
+        server_key: file of that gate's public key.
+
+    Raises:
+        ConfigError: the endpoint is no address, or of another machine and the keys are missing.
     """
-    return Subscription(endpoint, stream=stream, method=method, timeout_s=timeout_s)
+    access = Access.of(key, server_key)
+    return Subscription(endpoint, stream=stream, method=method, timeout_s=timeout_s, access=access)

@@ -31,9 +31,9 @@ _SLICE_S = 0.1
 _NS_PER_MS = 1e6
 _log = structlog.get_logger()
 _DEVICES: dict[Modality, tuple[str, ...]] = {
-    "frame": ("camera", "scene", "recording"),
-    "audio": ("microphone", "camera", "scene", "recording"),
-    "pose": ("pose", "recording"),
+    "frame": ("camera", "scene", "recording", "remote"),
+    "audio": ("microphone", "camera", "scene", "recording", "remote"),
+    "pose": ("pose", "recording", "remote"),
 }
 
 

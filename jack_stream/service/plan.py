@@ -10,7 +10,7 @@ from jack_stream.errors import ConfigError
 
 __all__ = ["Role", "WorkerPlan", "plan", "sources"]
 
-Role: TypeAlias = Literal["camera", "microphone", "scene", "recording", "pose", "inference"]
+Role: TypeAlias = Literal["camera", "microphone", "scene", "recording", "pose", "inference", "gate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class WorkerPlan:
 
     Attributes:
         role: what it does.
-        stream: the stream that it serves; empty for inference, which serves all.
+        stream: the stream that it serves; empty for inference and the gate, which serve all.
     """
 
     role: Role
@@ -32,7 +32,7 @@ class WorkerPlan:
 
     def receivers(self, config: Config) -> int:
         """How many processes listen to this one; it begins once they do."""
-        if self.role == "inference":
+        if not self.stream:
             return 0
         stream = config.stream(self.stream)
         wanted = _wanted_by_inference(stream)
@@ -47,7 +47,7 @@ class WorkerPlan:
 
 
 def plan(config: Config) -> list[WorkerPlan]:
-    """The processes of a configuration: each stream's sources, then inference.
+    """The processes of a configuration: each stream's sources, then inference, then the gate.
 
     Raises:
         ConfigError: a method looks at something that no process of its stream publishes.
@@ -61,7 +61,8 @@ def plan(config: Config) -> list[WorkerPlan]:
         for role in roles
         if getattr(stream, role) is not None
     ]
-    return [*workers, WorkerPlan("inference")]
+    gates = [] if config.gate is None else [WorkerPlan("gate")]
+    return [*workers, WorkerPlan("inference"), *gates]
 
 
 def sources(config: Config, stream: str, *, poses_only: bool = False) -> list[str]:
@@ -75,13 +76,12 @@ def sources(config: Config, stream: str, *, poses_only: bool = False) -> list[st
     Raises:
         ConfigError: there is no such stream.
     """
-    config.stream(stream)
     devices = {"pose"} if poses_only else {"camera", "microphone", "scene", "recording", "pose"}
-    return [
-        config.capture_endpoint(stream, worker.role)
-        for worker in plan(config)
-        if worker.stream == stream and worker.role in devices
-    ]
+    roles = [one.role for one in plan(config) if one.stream == stream and one.role in devices]
+    remote = config.stream(stream).remote
+    if remote is not None and (not poses_only or "pose" in remote.kinds):
+        return [config.capture_endpoint(stream, role) for role in ("remote", *roles)]
+    return [config.capture_endpoint(stream, role) for role in roles]
 
 
 _ADVICE = {
@@ -97,6 +97,8 @@ def _check_sources(stream: StreamSettings) -> None:
     there = {"pose": stream.pose is not None, "frame": bool(stream.picture_source)}
     heard = stream.camera is not None and stream.camera.sound
     there["audio"] = heard or stream.microphone is not None or stream.scene is not None
+    if stream.remote is not None:
+        there |= dict.fromkeys(stream.remote.kinds, True)
     missing = sorted(kind for kind in _wanted_by_inference(stream) if not there[kind])
     if missing:
         raise ConfigError(

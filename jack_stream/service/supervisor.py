@@ -47,7 +47,8 @@ class Supervisor:
     ) -> None:
         patient = config.runtime.policy is Policy.LOSSLESS
         self.children = {one.name: Child(one, may_wait=patient) for one in plan(config)}
-        roles = {"pose", "inference"}
+        remote = any(stream.remote is not None for stream in config.streams)
+        roles = {"pose", "inference"} if remote else {"pose", "inference", "gate"}
         self._sources = [c for c in self.children.values() if c.plan.role not in roles]
         self._config = config
         self._config_json = config.model_dump_json()

@@ -1,4 +1,4 @@
-"""Where sockets are: addresses that only this machine can reach."""
+"""Where sockets are, and whether only this machine can reach them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import zmq
 
 from jack_stream.errors import ConfigError
 
-__all__ = ["IPC_PATH_MAX", "bind", "check_endpoint", "prepare_ipc"]
+__all__ = ["IPC_PATH_MAX", "bind", "check_endpoint", "check_public", "is_local", "prepare_ipc"]
 
 IPC_PATH_MAX = 107
 """The longest path of a Unix socket, in bytes (struct sockaddr_un on Linux)."""
@@ -23,6 +23,21 @@ def check_endpoint(endpoint: str) -> str:
     Raises:
         ConfigError: if it is no ``ipc://`` or loopback ``tcp://`` address.
     """
+    if not is_local(endpoint):
+        raise ConfigError(
+            f"{endpoint!r} can be reached from other machines, and nothing would be encrypted",
+            hint="Use ipc:// or tcp://127.0.0.1:PORT. Other machines come in through the [gate],"
+            " with keys (docs/security.md), or through a tunnel such as ssh -L.",
+        )
+    return endpoint
+
+
+def is_local(endpoint: str) -> bool:
+    """Whether an address is one that only this machine can reach.
+
+    Raises:
+        ConfigError: it is no address.
+    """
     if endpoint.startswith("ipc://"):
         path = endpoint.removeprefix("ipc://")
         if not path.startswith("/") or len(path.encode()) > IPC_PATH_MAX:
@@ -30,21 +45,29 @@ def check_endpoint(endpoint: str) -> str:
                 f"{endpoint!r}: an ipc path must be absolute and at most {IPC_PATH_MAX} bytes long",
                 hint="Set runtime.directory to a short absolute path, such as /run/jack-stream.",
             )
-        return endpoint
-    match = _TCP.match(endpoint)
-    if match is None:
-        raise ConfigError(f"{endpoint!r} is not an address like ipc:///path or tcp://host:port")
-    host = match[1].strip("[]")
+        return True
+    host = _host(endpoint)
     try:
-        local = ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        local = host == "localhost"
-    if not local:
-        raise ConfigError(
-            f"{endpoint!r} can be reached from other machines, and nothing would be encrypted",
-            hint="Use ipc://, tcp://127.0.0.1:PORT, or a tunnel such as ssh -L to get there.",
-        )
+        return host == "localhost"
+
+
+def check_public(endpoint: str) -> str:
+    """Return the endpoint if it is a ``tcp://host:port`` address, of whatever machine.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    _host(endpoint)
     return endpoint
+
+
+def _host(endpoint: str) -> str:
+    match = _TCP.match(endpoint)
+    if match is None or (match[2] != "*" and int(match[2]) > 65535):
+        raise ConfigError(f"{endpoint!r} is not an address like ipc:///path or tcp://host:port")
+    return match[1].strip("[]")
 
 
 def prepare_ipc(endpoint: str) -> None:

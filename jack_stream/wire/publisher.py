@@ -1,4 +1,7 @@
-"""The sending end: one bound socket, to which any number of receivers connect."""
+"""The sending end: one bound socket, to which any number of receivers connect.
+
+Or one that connects to another machine's gate, which takes in what it sends.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from numpy.typing import NDArray
 
 from jack_stream.clock import TimeSource
 from jack_stream.errors import ConfigError
+from jack_stream.wire.access import Access, Link
 from jack_stream.wire.codec import MAX_PARTS_BYTES, Part, decode, encode
 from jack_stream.wire.endpoint import bind
 from jack_stream.wire.messages import Audio, End, Frame, Kind, Message, Poses, Stamp
@@ -55,10 +59,11 @@ class Publisher:
         policy: whether a slow receiver loses messages or holds this sender up.
         clock: the time line; only read by :meth:`end` without a time.
         wait_for: how many receivers :meth:`wait_for_receivers` waits for.
+        access: connect to the endpoint, which is a gate's, with these keys instead of binding it.
         context: the ZeroMQ context, by default the process's.
 
     Raises:
-        ConfigError: the endpoint can't be bound.
+        ConfigError: the endpoint can't be bound, or keys are needed to connect to it.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Publisher:
         policy: Policy,
         clock: TimeSource,
         wait_for: int = 0,
+        access: Access | None = None,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
     ) -> None:
         self.stream = stream
@@ -90,8 +96,13 @@ class Publisher:
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PARTS_BYTES)
         if policy is Policy.LOSSLESS:
             self._socket.setsockopt(zmq.XPUB_NODROP, 1)
+        self._link: Link | None = None
         try:
-            self.endpoint = bind(self._socket, endpoint)
+            if access is None:
+                self.endpoint = bind(self._socket, endpoint)
+            else:
+                self._link = Link(self._socket, endpoint, access)
+                self.endpoint = endpoint
         except ConfigError:
             self._socket.close()
             raise
@@ -218,6 +229,8 @@ class Publisher:
         self._closed.set()
         linger_s = 1.0 if self._stop.is_set() else patience_s
         with self._lock:
+            if self._link is not None:
+                self._link.close()
             self._socket.close(linger=int(linger_s * 1000))
 
     def _is_done(self) -> bool:
@@ -250,6 +263,8 @@ class Publisher:
 
     def _hear(self) -> None:
         """Read who has come and gone."""
+        if self._link is not None:
+            self._link.tend()
         while True:
             try:
                 said = self._socket.recv(zmq.NOBLOCK)

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import structlog
 import zmq
 
-from jack_stream.errors import WireError
+from jack_stream.errors import ConfigError, WireError
+from jack_stream.wire.access import HERE, Access, Link
 from jack_stream.wire.codec import MAX_PARTS_BYTES, Part, decode, kind_of
-from jack_stream.wire.endpoint import check_endpoint
 from jack_stream.wire.messages import End, Kind, Message
 from jack_stream.wire.policy import Policy
 from jack_stream.wire.publisher import BYE, HELLO, HIGH_WATER_MARK
@@ -56,6 +56,7 @@ class Receiver:
         capacity: the longest queue per kind and stream, where not :data:`DEFAULT_CAPACITY`.
         awaited: whether this counts among the receivers that publishers wait for before they
             begin. Not so for those who only look on: nothing may begin without the others for them.
+        access: the keys for addresses of other machines.
         context: the ZeroMQ context, by default the process's.
 
     Attributes:
@@ -73,9 +74,9 @@ class Receiver:
         policy: Policy = Policy.LIVE,
         capacity: dict[Kind, int] | None = None,
         awaited: bool = True,
+        access: Access = HERE,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
     ) -> None:
-        addresses = [check_endpoint(endpoint) for endpoint in endpoints]
         self.received = 0
         self.used = 0
         self.dropped: Counter[str] = Counter()
@@ -94,8 +95,11 @@ class Receiver:
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PARTS_BYTES)
         self._socket.setsockopt(zmq.RECONNECT_IVL, 50)
         self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
-        for address in addresses:
-            self._socket.connect(address)
+        try:
+            self._links = [Link(self._socket, endpoint, access) for endpoint in endpoints]
+        except ConfigError:
+            self._socket.close()
+            raise
         for kind in kinds:
             self._socket.subscribe(f"{kind}.")
         if awaited:
@@ -161,10 +165,14 @@ class Receiver:
     def _pump(self) -> None:
         with contextlib.closing(self._socket):
             while not self._stopped:
+                for link in self._links:
+                    link.tend()
                 if not self._socket.poll(_POLL_MS):
                     continue
                 frames = self._socket.recv_multipart(copy=False)
                 self._take([frame.buffer for frame in frames])
+            for link in self._links:
+                link.close()
 
     def _take(self, parts: list[Part]) -> None:
         try:
