@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -86,7 +87,7 @@ def train(
 
     Every random number comes from (seed, epoch, step), so that a run which was interrupted at any
     step ends in the same numbers as one that was not. Where ``mpirun`` started several processes,
-    each takes its share of the batches, and the first one writes.
+    each takes its share of the batches; the first one writes, and the others end here.
 
     Args:
         task: the method.
@@ -124,6 +125,8 @@ def train(
             for name, value in figures.items():
                 writer.add_scalar(name, value, state.epoch)
             _finish_epoch(task, run, state, figures)
+    if not first:
+        sys.exit()  # the first one tests, and writes the bundle
     return state.history
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -106,7 +107,9 @@ def _gathered(recipe: GaitRecipe, run: Path) -> GaitData:
         for part in parts
         for i, array in enumerate(vars(getattr(data, part)).values())
     }
-    np.savez(path, key=np.array(key), **arrays)
+    partial = path.with_name(f"{os.getpid()}.partial.npz")
+    np.savez(partial, key=np.array(key), **arrays)
+    partial.replace(path)  # whole or not at all, also when several train together
     return data
 
 
