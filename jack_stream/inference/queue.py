@@ -13,6 +13,8 @@ from jack_stream.wire.policy import Policy
 __all__ = ["Job", "WindowQueue"]
 
 _SLICE_S = 0.1
+_Key = tuple[str, str]
+"""Stream and method."""
 
 
 class Job(NamedTuple):
@@ -24,10 +26,12 @@ class Job(NamedTuple):
 
 
 class WindowQueue:
-    """First come, first served, with at most ``limit`` windows per stream and method.
+    """The streams and methods take turns, with at most ``limit`` waiting windows each.
 
-    A live queue that is full sheds its oldest window of the same stream and method, so that a busy
-    stream never pushes another's windows out. A lossless one makes the giver wait.
+    A live queue that is full sheds the oldest window of the same stream and method, which keeps
+    its turn: however fast a stream is, it neither pushes another's windows out nor loses its own
+    turn to its newer ones. So a window that is served has waited for ``limit`` rounds at the most.
+    A lossless queue makes the giver wait.
 
     Args:
         policy: what happens when windows come faster than they are taken.
@@ -41,35 +45,44 @@ class WindowQueue:
         self.shed: Counter[str] = Counter()
         self._policy = policy
         self._limit = limit
-        self._jobs: deque[Job] = deque()
+        self._lanes: dict[_Key, deque[Job]] = {}  # in the order of their turns; none is empty
         self._changed = threading.Condition()
 
     def put(self, job: Job, stop: threading.Event) -> None:
         """Add a window; waits for room under the lossless policy unless stopped."""
+        key = _key(job)
         with self._changed:
-            while self._policy is Policy.LOSSLESS and len(self._same(job)) >= self._limit:
+            while self._policy is Policy.LOSSLESS and self._is_full(key):
                 if stop.is_set():
                     return
                 self._changed.wait(_SLICE_S)
-            if len(same := self._same(job)) >= self._limit:
-                self._jobs.remove(same[0])
+            if self._is_full(key):
+                self._lanes[key].popleft()
                 self.shed[job.window.stream] += 1
-            self._jobs.append(job)
+            self._lanes.setdefault(key, deque()).append(job)
             self._changed.notify_all()
 
     def get(self, timeout_s: float) -> Job | None:
-        """The longest-waiting window, or None if there is none for ``timeout_s`` seconds."""
+        """The window whose turn it is, or None if there is none for ``timeout_s`` seconds."""
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._jobs), timeout_s)
-            if not self._jobs:
+            self._changed.wait_for(lambda: bool(self._lanes), timeout_s)
+            if not self._lanes:
                 return None
-            job = self._jobs.popleft()
+            key, lane = next(iter(self._lanes.items()))
+            del self._lanes[key]
+            job = lane.popleft()
+            if lane:
+                self._lanes[key] = lane  # behind the others
             self._changed.notify_all()
             return job
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        with self._changed:
+            return sum(len(lane) for lane in self._lanes.values())
 
-    def _same(self, job: Job) -> list[Job]:
-        key = (job.window.stream, job.analyzer.model.method)
-        return [j for j in self._jobs if (j.window.stream, j.analyzer.model.method) == key]
+    def _is_full(self, key: _Key) -> bool:
+        return len(self._lanes.get(key, ())) >= self._limit
+
+
+def _key(job: Job) -> _Key:
+    return job.window.stream, job.analyzer.model.method

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jack_stream.inference.queue import Job, WindowQueue
 from jack_stream.wire.policy import Policy
@@ -29,13 +32,39 @@ def analyzer() -> FakeAnalyzer:
     return FakeAnalyzer()
 
 
-def test_first_come_first_served(analyzer: FakeAnalyzer) -> None:
+def test_streams_take_turns_in_the_order_of_their_first_windows(analyzer: FakeAnalyzer) -> None:
     queue = WindowQueue(Policy.LIVE)
-    for stream, at in (("a", 0), ("b", 1), ("a", 2)):
+    for stream, at in (("a", 0), ("a", 1), ("b", 2)):
         queue.put(_job(stream, at, analyzer), GO_ON)
     assert len(queue) == 3
-    assert _taken(queue) == [("a", 0), ("b", 1), ("a", 2)]
+    assert _taken(queue) == [("a", 0), ("b", 2), ("a", 1)]
     assert queue.shed == {}
+
+
+@given(
+    st.lists(st.integers(1, 12), min_size=2, max_size=5),
+    st.integers(1, 3),
+    st.integers(5, 40),
+)
+def test_under_overload_all_are_served_alike_and_nothing_old(
+    rates: list[int], limit: int, rounds: int
+) -> None:
+    """Each stream has new windows between any two that are taken, some many more than others."""
+    analyzer, queue = FakeAnalyzer(), WindowQueue(Policy.LIVE, limit=limit)
+    served: Counter[str] = Counter()
+    put = 0
+    for at in range(rounds):
+        for number, rate in enumerate(rates):
+            for _ in range(rate):
+                queue.put(_job(str(number), at, analyzer), GO_ON)
+                put += 1
+        job = queue.get(0)
+        assert job is not None
+        served[job.window.stream] += 1
+        assert at - job.ready_at_ns <= limit
+    counts = [served[str(number)] for number in range(len(rates))]
+    assert max(counts) - min(counts) <= 1
+    assert sum(counts) + sum(queue.shed.values()) + len(queue) == put
 
 
 def test_a_busy_stream_sheds_its_own_oldest_windows_only(analyzer: FakeAnalyzer) -> None:
