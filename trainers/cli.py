@@ -12,6 +12,8 @@ from jack_stream.errors import JackError
 from trainers.bpm_gcn import command as bpm_gcn
 from trainers.commands import data
 from trainers.commands.measure import measure
+from trainers.cten import command as cten
+from trainers.vaanet import command as vaanet
 
 __all__ = ["app", "main", "run_alone"]
 
@@ -24,6 +26,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("bpm-gcn")(bpm_gcn.train)
+app.command("vaanet")(vaanet.train)
+app.command("cten")(cten.train)
 app.command("test")(measure)
 app.add_typer(data.app, name="data")
 

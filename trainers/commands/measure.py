@@ -12,7 +12,11 @@ from jack_stream.errors import UsageError
 
 __all__ = ["METHODS", "measure"]
 
-METHODS = {"bpm-gcn": "trainers.bpm_gcn.measure"}
+METHODS = {
+    "bpm-gcn": "trainers.bpm_gcn.measure",
+    "vaanet": "trainers.vaanet.measure",
+    "cten": "trainers.cten.measure",
+}
 """Where each method's ``measure(model, paths, names, split) -> Results`` is."""
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from jack_stream.errors import UsageError
 from jack_stream.models.layers import argmax
 from jack_stream.runtime import jittor
+from trainers.losses.class_weights import weighted_mean
 from trainers.losses.cross_entropy import cross_entropy
 
 __all__ = ["pcce", "polarity"]
@@ -43,7 +44,12 @@ def polarity(labels: Sequence[str]) -> npt.NDArray[np.float32]:
 
 
 def pcce(
-    logits: Var, labels: Var, polarities: npt.NDArray[np.float32], *, penalty: float = 0.5
+    logits: Var,
+    labels: Var,
+    polarities: npt.NDArray[np.float32],
+    *,
+    penalty: float = 0.5,
+    weights: npt.NDArray[np.float32] | None = None,
 ) -> Var:
     """The loss of a batch.
 
@@ -52,10 +58,12 @@ def pcce(
         labels: class indices, int32 [B].
         polarities: of the classes, float32 [C], from ``polarity``.
         penalty: added weight of a sample whose predicted class has the wrong polarity.
+        weights: what samples of each class count, float32 [C]; None is the paper's.
 
     Returns:
         A scalar. The weight is a constant to the gradient.
     """
     of_class = jt.array(polarities).stop_grad()
     wrong = (of_class[argmax(logits, 1)] - of_class[labels]).abs().stop_grad()
-    return ((1.0 + penalty * wrong) * cross_entropy(logits, labels)).mean()
+    losses = (1.0 + penalty * wrong) * cross_entropy(logits, labels)
+    return weighted_mean(losses, labels, weights)

@@ -1,0 +1,1 @@
+"""What the trainers of VAANet and CTEN share: labelled clips in, a tested bundle out."""
