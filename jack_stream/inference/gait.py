@@ -14,7 +14,7 @@ from jack_stream.models.registry import Model
 from jack_stream.window.spec import Window, WindowSpec
 from jack_stream.wire.messages import POSE_LANDMARKS, Frame, Poses, Stamp
 
-__all__ = ["GaitAnalyzer"]
+__all__ = ["GaitAnalyzer", "is_a_walk"]
 
 DEFAULT_HOP_S = 1.0
 MIN_SUPPORT = 0.6
@@ -55,7 +55,7 @@ class GaitAnalyzer:
         gaits = {
             person: gait
             for person in sorted({person for poses in window.poses for person in poses.ids})
-            if _is_a_walk(gait := self._gait(person, window))
+            if is_a_walk(gait := self._gait(person, window))
         }
         if not gaits:
             return []
@@ -85,7 +85,8 @@ class GaitAnalyzer:
         return self._preprocessing.resample(times, joints, visibility, window.start_ns)
 
 
-def _is_a_walk(gait: ResampledGait) -> bool:
+def is_a_walk(gait: ResampledGait) -> bool:
+    """Whether enough of a body was seen, its legs above all, and its feet swing."""
     if gait.support < MIN_SUPPORT or gait.supported[:, _LEGS].mean() < MIN_LEG_SUPPORT:
         return False
     left, right = gait.joints[:, _FEET[0]], gait.joints[:, _FEET[1]]

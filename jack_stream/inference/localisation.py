@@ -18,7 +18,7 @@ from jack_stream.config import AnalyzerSettings
 from jack_stream.features import logmel
 from jack_stream.features.localization import FRAMES_PER_STEP, Segment, propose
 from jack_stream.features.mel import power_to_db
-from jack_stream.features.spatial import crop_square, resize_shorter_side
+from jack_stream.features.spatial import Picture, crop_square, resize_shorter_side
 from jack_stream.inference.analyzer import Prediction, reduced
 from jack_stream.inference.grid import cells_spec, evidence, flicker
 from jack_stream.inference.snippets import Encoder, Features, SnippetCache, cells_of
@@ -28,7 +28,7 @@ from jack_stream.models.registry import Model
 from jack_stream.window.spec import Window
 from jack_stream.wire.messages import Frame
 
-__all__ = ["LocalisationAnalyzer", "i3d_encoder", "segment_power"]
+__all__ = ["LocalisationAnalyzer", "i3d_encoder", "i3d_view", "segment_power"]
 
 FPS = 25.0
 """Pictures per second that a segment's 16 are taken at; TSL-300's videos have 20 to 30."""
@@ -67,8 +67,7 @@ class LocalisationAnalyzer:
 
     def shrink(self, frame: Frame) -> Frame:
         """Keep the view that I3D takes: the middle, 224 pixels square."""
-        picture = resize_shorter_side(frame.image, _SHORTER_SIDE)
-        return reduced(frame, crop_square(picture, "c", _SIDE))
+        return reduced(frame, i3d_view(frame.image))
 
     def predict(self, window: Window) -> list[Prediction]:
         """One prediction for the scene, with its segments; none without any picture.
@@ -96,6 +95,11 @@ class LocalisationAnalyzer:
         for start_ns in (0, PERIOD_NS):
             self.predict(flicker(start_ns, start_ns + length_ns, _SIDE))
         self.snippets.encoded = 0
+
+
+def i3d_view(picture: Picture) -> Picture:
+    """What I3D looks at of a picture: the middle, uint8 ``[224, 224, 3]``."""
+    return crop_square(resize_shorter_side(picture, _SHORTER_SIDE), "c", _SIDE)
 
 
 def i3d_encoder(network: Model) -> Encoder:

@@ -1,16 +1,22 @@
-"""``jack-train data``: look at data, and make some."""
+"""``jack-train data``: look at data, prepare it, and make some."""
 
 from __future__ import annotations
 
-from collections import Counter
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trainers.commands import prepare
+
+if TYPE_CHECKING:
+    from trainers.data.stock.inventory import Inventory
+
 __all__ = ["app"]
 
-app = typer.Typer(help="Look at data, and make some.", no_args_is_help=True)
+app = typer.Typer(help="Look at data, prepare it, and make some.", no_args_is_help=True)
+app.add_typer(prepare.app, name="prepare")
 
 
 @app.command("make-gaits")
@@ -31,25 +37,54 @@ def make_gaits(
 
 @app.command()
 def check(
-    walks: Annotated[
+    paths: Annotated[
         list[Path],
-        typer.Argument(
-            help="Walks: Bandai-Namco's positions (.npz), Emotion-Gait's features (.h5, its labels "
-            "beside it), or those that `jack-train data make-gaits` made.",
-            metavar="WALKS...",
-        ),
+        typer.Argument(help="Data sets: a folder, an annotation JSON, or a file of walks."),
     ],
+    *,
+    decode: Annotated[
+        bool, typer.Option("--decode", help="Decode every picture and sound of videos.")
+    ] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that decode.")] = 2,
+    all_: Annotated[
+        bool, typer.Option("--all", help="List every item that can't be used, not ten.")
+    ] = False,
 ) -> None:
-    """Say what is in files of walks: recordings, seconds, contents, labels."""
-    from trainers.data.walks import read_walks  # noqa: PLC0415
+    """Say what is in data sets of any layout, what is missing and what is damaged.
 
-    for path in walks:
-        found = read_walks(path)
-        seconds = sum(len(walk.joints) / walk.frame_rate_hz for walk in found)
-        typer.echo(f"{path}: {len(found)} recordings, {seconds:.0f} s")
-        for what, values in (
-            ("content", [walk.content for walk in found]),
-            ("label", [walk.label or "none" for walk in found]),
-        ):
-            counts = ", ".join(f"{name} {n}" for name, n in sorted(Counter(values).items()))
-            typer.echo(f"  {what}: {counts}")
+    The exit code is 1 if anything is missing or damaged.
+    """
+    from trainers.data.stock.take import take_stock  # noqa: PLC0415
+
+    sound = True
+    for path in paths:
+        inventory = take_stock(path, decode=decode, jobs=jobs)
+        _show(path, inventory, len(inventory.faults) if all_ else 10)
+        sound = sound and not inventory.faults
+    if not sound:
+        raise typer.Exit(1)
+
+
+def _show(path: Path, inventory: Inventory, listed: int) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    typer.echo(f"{path}: {inventory.layout}")
+    table = Table()
+    for i, column in enumerate(inventory.columns):
+        table.add_column(column, justify="right" if i else "left", no_wrap=True)
+    for row in inventory.rows[:-1]:
+        table.add_row(*row)
+    table.add_section()
+    table.add_row(*inventory.rows[-1], style="bold")
+    # A pipe has no width, and must not be cut off.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    for note in inventory.notes:
+        typer.echo(note)
+    for fault in inventory.faults[:listed]:
+        typer.echo(f"can't be used: {fault.name}: {fault.reason}")
+    more = len(inventory.faults) - listed
+    if more > 0:
+        typer.echo(f"and {more} more; --all lists them")
+    count = len(inventory.faults)
+    typer.echo("nothing is missing" if not count else f"{count} faults")

@@ -136,11 +136,14 @@ def sound_rate(path: Path) -> int:
 
 
 def pictures(path: Path) -> Iterator[Pictures]:
-    """All pictures of a video file in turn, upright, uint8 [H, W, 3].
+    """All pictures of a video file or a folder in turn, upright, uint8 [H, W, 3].
 
     Raises:
         SourceError: it can't be opened, or some of it can't be decoded.
     """
+    if path.is_dir():
+        yield from map(_read_picture, picture_files(path))
+        return
     counters: Counter[str] = Counter()
     for sample in Medium(str(path), MediaWanted(_as_it_is, None, None)).samples(Clock(), counters):
         if isinstance(sample, Picture):

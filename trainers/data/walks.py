@@ -1,17 +1,20 @@
 """Recorded and made walks: reading them, and cutting them into the gait network's windows.
 
-Three kinds of file are told apart by what is in them:
+What is read is told apart by what is in it:
 
 - Bandai-Namco's motion data set as joint positions (``pos_int16``), an ``.npz``;
 - Emotion-Gait's ``features*.h5`` with ``labels*.h5`` beside it;
-- walks that `trainers.data.made_walks` made, an ``.npz``.
+- Emotion-Gait as BPM-GCN's authors prepared it, ``*_joint.npy`` with ``*_label.pkl`` or ``.npy``
+  beside it (`trainers.data.gait_arrays`);
+- walks that `trainers.data.made_walks` made, an ``.npz``;
+- walks from videos (`trainers.data.prepare.gaits`), an ``.npz`` each;
+- a folder: all of these in it.
 """
 
 from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,50 +25,29 @@ from jack_stream.errors import MissingDependencyError, SourceError
 from jack_stream.features.gait_window import GaitPreprocessing
 from jack_stream.features.skeleton import from_bandai_namco, from_emotion_gait, joint_index
 from jack_stream.models.labels import EMOTION_GAIT
+from trainers.data.gait_arrays import read_gait_arrays
+from trainers.data.walk import EMOTION_GAIT_RATE_HZ, FloatArray, Walk
 
 __all__ = ["Walk", "cut", "read_walks"]
 
-FloatArray = npt.NDArray[np.float64]
-
 EMOTION_GAIT_CODES = ("happy", "angry", "sad", "neutral")
 """What the published label files mean by 0 to 3; other than the network's order of classes."""
-
-EMOTION_GAIT_RATE_HZ = 30.0
-"""The data set states none; its own recordings show one stride of 26 to 32 frames."""
 
 BANDAI_NAMCO_LABELS = {"happy": "happy", "sad": "sad", "angry": "angry", "normal": "neutral"}
 """Styles that name one of the four emotions."""
 
 
-@dataclass(frozen=True)
-class Walk:
-    """One recording of a walking body.
-
-    Attributes:
-        name: of the recording; windows of one recording never stand on both sides of a split.
-        joints: ``float64[T, 16, 3]``, the order and axes of `jack_stream.features.skeleton`; NaN
-            where a detector has lost a joint.
-        frame_rate_hz: frames per second.
-        label: its emotion, None where there is none.
-        content: what is done (``walk``, ``walk-turn-left``, ``run`` ...).
-        style: in the data set's words.
-    """
-
-    name: str
-    joints: FloatArray
-    frame_rate_hz: float
-    label: str | None
-    content: str = "walk"
-    style: str = ""
-
-
 def read_walks(path: Path) -> list[Walk]:
-    """All recordings of a file.
+    """All recordings of a file, or of all files in a folder.
 
     Raises:
-        SourceError: the file can't be read, or is of no known kind.
+        SourceError: a file can't be read, or is of no known kind.
         MissingDependencyError: an h5 file, and h5py is not installed.
     """
+    if path.is_dir():
+        return [walk for file in walk_files(path) for walk in read_walks(file)]
+    if path.suffix == ".npy":
+        return read_gait_arrays(path)
     if path.suffix in (".h5", ".hdf5"):
         return list(_emotion_gait(path))
     try:
@@ -74,7 +56,7 @@ def read_walks(path: Path) -> list[Walk]:
             arrays = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise SourceError(f"{path}: can't be read as walks: {error}") from error
-    readers = {"pos_int16": _bandai_namco, "walks": _made}
+    readers = {"pos_int16": _bandai_namco, "walks": _made, "tracks": _tracked}
     for key, reader in readers.items():
         if key in arrays:
             try:
@@ -142,6 +124,15 @@ def _made(arrays: dict[str, npt.NDArray[Any]]) -> Iterator[Walk]:
         yield Walk(name, joints.astype(np.float64), rate, str(label), "walk", str(label))
 
 
+def _tracked(arrays: dict[str, npt.NDArray[Any]]) -> Iterator[Walk]:
+    rate = float(arrays["frame_rate_hz"])
+    ends = np.cumsum(arrays["length"]).tolist()
+    starts = [0, *ends[:-1]]
+    for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        joints = arrays["tracks"][start:end].astype(np.float64)
+        yield Walk(str(arrays["name"][i]), joints, rate, str(arrays["label"][i]) or None)
+
+
 def _emotion_gait(path: Path) -> Iterator[Walk]:
     try:
         import h5py  # noqa: PLC0415 - an extra of the trainers
@@ -154,12 +145,33 @@ def _emotion_gait(path: Path) -> Iterator[Walk]:
         with h5py.File(path) as features, h5py.File(labels) as codes:
             for name in features:
                 joints = np.asarray(features[name], np.float64).reshape(-1, 16, 3)
-                label = EMOTION_GAIT_CODES[int(codes[name][()])]
+                label = EMOTION_GAIT_CODES[_code(codes[name][()])]
                 yield Walk(name, from_emotion_gait(joints), EMOTION_GAIT_RATE_HZ, label)
     except (OSError, KeyError, ValueError, IndexError) as error:
         raise SourceError(
             f"{path}: can't be read as Emotion-Gait with the labels {labels.name}: {error}"
         ) from error
+
+
+def _code(value: Any) -> int:
+    code = np.asarray(value)
+    if code.size != 1 or not 0 <= int(code.item()) < len(EMOTION_GAIT_CODES):
+        raise ValueError(f"the label {code.tolist()} is none of 0 to {len(EMOTION_GAIT_CODES) - 1}")
+    return int(code.item())
+
+
+def walk_files(folder: Path) -> list[Path]:
+    """The files of walks below a folder.
+
+    Raises:
+        SourceError: there are none.
+    """
+    patterns = ("*.npz", "features*.h5", "*_joint.npy")
+    found = sorted({path for pattern in patterns for path in folder.rglob(pattern)})
+    found = [path for path in found if not path.name.startswith(".")]
+    if not found:
+        raise SourceError(f"{folder}: holds no walks", hint=f"Looked for {', '.join(patterns)}.")
+    return found
 
 
 def class_indices(walks: Sequence[Walk]) -> npt.NDArray[np.int64]:

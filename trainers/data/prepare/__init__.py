@@ -1,0 +1,1 @@
+"""From folders of videos to what the trainers read."""
