@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jack_stream.clock import NS_PER_S
 from jack_stream.config import AnalyzerSettings
+from jack_stream.errors import ConfigError
+from jack_stream.features.voice import VoicePreprocessing
 from jack_stream.inference.analyzer import Prediction
 from jack_stream.inference.grid import missing_sound
-from jack_stream.inference.sound import MfccPieces, heard
+from jack_stream.inference.sound import heard
 from jack_stream.models.registry import Model
 from jack_stream.window.spec import Window, WindowSpec
 from jack_stream.wire.messages import Audio, Frame, Stamp
 
-__all__ = ["VoiceAnalyzer"]
+__all__ = ["SILENCE_DBFS", "VoiceAnalyzer", "level_dbfs", "preprocessing_of"]
 
-DEFAULT_WINDOW_S = 3.0
+MOST_WINDOW_S = 3.0
+"""The window where nobody says how long; shorter for networks that hear less."""
 DEFAULT_HOP_S = 1.0
 SILENCE_DBFS = -55.0
 """Below this level (of the window's root mean square) nobody is speaking."""
@@ -26,18 +30,30 @@ class VoiceAnalyzer:
 
     Args:
         model: ``vaanet-audio``.
-        settings: window, hop and lateness.
+        settings: window, hop and lateness; without a window's length, what the bundle learned from.
+
+    Raises:
+        ConfigError: the window is longer than what the network hears at once.
     """
 
     def __init__(self, model: Model, settings: AnalyzerSettings) -> None:
         self.model = model
+        self._preprocessing = preprocessing_of(model)
+        self._frames = int(model.input_spec["audio"][1])
+        longest = self._preprocessing.seconds(self._frames)
+        window_s = settings.window_s or min(longest, MOST_WINDOW_S)
+        if window_s > longest:
+            raise ConfigError(
+                f"analyzers: window_s = {window_s:g}, but these weights of {model.method} hear"
+                f" {longest:g} s at once",
+                hint=f"Set window_s to {longest:g} or less, or leave it out.",
+            )
         self.spec = WindowSpec(
-            length_ns=round((settings.window_s or DEFAULT_WINDOW_S) * NS_PER_S),
+            length_ns=round(window_s * NS_PER_S),
             hop_ns=round((settings.hop_s or DEFAULT_HOP_S) * NS_PER_S),
             modalities=("audio",),
             lateness_ns=round(settings.lateness_s * NS_PER_S),
         )
-        self._pieces = MfccPieces(int(model.module.audio_n_segments))
 
     def shrink(self, frame: Frame) -> Frame:
         """Pictures are not looked at."""
@@ -46,10 +62,11 @@ class VoiceAnalyzer:
     def predict(self, window: Window) -> list[Prediction]:
         """One prediction for what is heard; none for silence."""
         samples, rate, captured = heard(window)
-        if captured == 0 or 20 * np.log10(_rms(samples) + 1e-12) < SILENCE_DBFS:
+        if captured == 0 or level_dbfs(samples) < SILENCE_DBFS:
             return []
-        pieces = self._pieces(samples, rate)
-        outputs = self.model.infer({"audio": pieces.reshape(1, -1, pieces.shape[-1])})
+        power = self._preprocessing.power(samples, rate)
+        features = self._preprocessing.features(power, self._frames)
+        outputs = self.model.infer({"audio": features[np.newaxis]})
         return [Prediction(outputs["logits"][0], None, captured, missing_sound(captured))]
 
     def warm_up(self) -> None:
@@ -71,5 +88,18 @@ class VoiceAnalyzer:
         )
 
 
-def _rms(samples: np.typing.NDArray[np.float32]) -> float:
-    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+def preprocessing_of(model: Model) -> VoicePreprocessing:
+    """What the model's card says of its features; the paper's where there is no card.
+
+    Raises:
+        BundleError: the card's table is wrong.
+    """
+    if model.origin is None:
+        return VoicePreprocessing()
+    return VoicePreprocessing.from_card(model.origin.card.preprocessing)
+
+
+def level_dbfs(samples: NDArray[np.float32]) -> float:
+    """Root mean square of samples ``[n]`` in decibels of full scale; -240 is digital silence."""
+    mean_square = np.mean(np.square(samples, dtype=np.float64))
+    return float(20 * np.log10(np.sqrt(mean_square) + 1e-12))

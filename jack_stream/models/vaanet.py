@@ -20,6 +20,7 @@ from jack_stream.models.inputs import InputSpec
 from jack_stream.models.layers import (
     BatchNorm1d,
     Conv1d,
+    Dropout,
     Linear,
     Module,
     path_for,
@@ -184,38 +185,58 @@ class VAANetAudio(Module):
 
     Args:
         n_classes: number of emotions C.
-        audio_n_segments: pieces P of 256 MFCC frames (2.97 s): one is an utterance.
+        audio_n_segments: pieces P of a sound, which the attention weighs; of the paper's, 2.97 s
+            long, one is an utterance.
+        width: of the ResNet; what is behind it is 4 times as wide, 256 in the paper.
+        piece_frames: frames F of a piece.
+        bands: values D of a frame: the paper's cepstral coefficients, or bands of a log-mel
+            spectrogram (jack_stream.features.voice).
+        dropout: of the ResNet's features, in training only; the paper has none.
     """
 
-    item_spec: ClassVar[InputSpec] = {"audio": ("N", _PIECE_FRAMES, _COEFFICIENTS)}
-
-    def __init__(self, *, n_classes: int = 8, audio_n_segments: int = 16) -> None:
+    def __init__(
+        self,
+        *,
+        n_classes: int = 8,
+        audio_n_segments: int = 16,
+        width: int = 64,
+        piece_frames: int = _PIECE_FRAMES,
+        bands: int = _COEFFICIENTS,
+        dropout: float = 0.0,
+    ) -> None:
         self.is_train = True
         self.audio_n_segments = audio_n_segments
-        self.a_resnet = AudioResNet18()
-        self.a_fc = AudioEmbedding(self.a_resnet.channels, _AUDIO_CHANNELS)
-        self.aa_net = PositionScores(_AUDIO_CHANNELS, audio_n_segments, bias=True)
-        self.fc = Linear(_AUDIO_CHANNELS, n_classes)
+        self.piece_frames, self.bands = piece_frames, bands
+        self.a_resnet = AudioResNet18(width=width)
+        self.drop = Dropout(dropout)
+        self.a_fc = AudioEmbedding(self.a_resnet.channels, 4 * width)
+        self.aa_net = PositionScores(4 * width, audio_n_segments, bias=True)
+        self.fc = Linear(4 * width, n_classes)
 
     @property
     def input_spec(self) -> InputSpec:
-        """``audio`` MFCC (jack_stream.features.mfcc)."""
-        return {"audio": ("B", self.audio_n_segments * _PIECE_FRAMES, _COEFFICIENTS)}
+        """``audio``: the frames of all pieces (jack_stream.features.voice)."""
+        return {"audio": ("B", self.audio_n_segments * self.piece_frames, self.bands)}
+
+    @property
+    def item_spec(self) -> InputSpec:
+        """``audio``: pieces, which are encoded independently of each other."""
+        return {"audio": ("N", self.piece_frames, self.bands)}
 
     def encode_audio(self, pieces: Var) -> dict[str, Var]:
-        """MFCC pieces [N, 256, 32] -> ``piece`` [N, 256]."""
-        return {"piece": embed_pieces(pieces, self.a_resnet, self.a_fc)}
+        """Pieces [N, F, D] -> ``piece`` [N, 4 width]."""
+        return {"piece": embed_pieces(pieces, self.a_resnet, self.a_fc, self.drop)}
 
     def encode(self, _: str, items: Var) -> dict[str, Var]:
         """``encode_audio``: there is no other input."""
         return self.encode_audio(items)
 
     def head(self, piece: Var) -> dict[str, Var]:
-        """``piece`` [B, P, 256] -> ``logits`` [B, C] and ``gamma`` [B, P]."""
+        """``piece`` [B, P, 4 width] -> ``logits`` [B, C] and ``gamma`` [B, P]."""
         gamma = relu(self.aa_net(piece.transpose(0, 2, 1)))
         return {"logits": self.fc(weighted_mean(piece, gamma)), "gamma": gamma}
 
     def execute(self, audio: Var) -> dict[str, Var]:
         """Whole sounds: see ``input_spec`` and ``head``."""
         piece = self.encode_audio(into_pieces(audio, self.audio_n_segments))["piece"]
-        return self.head(piece.reshape(audio.shape[0], -1, _AUDIO_CHANNELS))
+        return self.head(piece.reshape(audio.shape[0], self.audio_n_segments, -1))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from jack_stream.config import AnalyzerSettings
+from jack_stream.errors import ConfigError
 from jack_stream.inference.voice import VoiceAnalyzer
 from tests.inference.streams import S, frame, noise_blocks, window
 
 
 class _Network:
     method, origin, labels, trained = "vaanet-audio", None, ("a", "b"), False
-    module = SimpleNamespace(audio_n_segments=2)
+    input_spec: ClassVar = {"audio": ("B", 512, 32)}
 
     def __init__(self) -> None:
         self.heard: list[np.ndarray] = []
@@ -71,3 +71,9 @@ def test_pictures_pass_unchanged(analyzer: VoiceAnalyzer) -> None:
 def test_warming_up_runs_the_network(analyzer: VoiceAnalyzer) -> None:
     analyzer.warm_up()
     assert len(analyzer.model.heard) == 1  # type: ignore[attr-defined]
+
+
+def test_a_window_that_is_too_long_is_refused() -> None:
+    settings = AnalyzerSettings(method="vaanet-audio", window_s=7.0)
+    with pytest.raises(ConfigError, match=r"hear 5\.94"):
+        VoiceAnalyzer(_Network(), settings)  # type: ignore[arg-type]

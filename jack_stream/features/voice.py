@@ -1,0 +1,115 @@
+"""A window's sound as VAANet's audio stream takes it, as a bundle's card says.
+
+Two kinds of features are known: the paper's cepstral coefficients at 44.1 kHz, repeated to fill all
+pieces; and a log-mel spectrogram at a rate of speech, which does not change with the microphone's
+level or with what it picks up above the voice. Live streams and trainers take both from here.
+
+They are made in two steps, so that a trainer may keep what is dear (``power``) and change it before
+what is cheap (``features``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+import soxr
+
+from jack_stream.errors import BundleError
+from jack_stream.features import mfcc
+from jack_stream.features.framing import Samples
+from jack_stream.features.mel import Bands, MelSpectrum, power_to_db
+
+__all__ = ["VoicePreprocessing"]
+
+_DB_PER_UNIT = 15.0
+_OFFSET = 2.0
+"""A log-mel window lies within about -2..2: its loudest band is 2, 60 dB below it is -2."""
+
+
+class VoicePreprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """From samples to frames, as the ``preprocessing`` table of a card says; defaults are VAANet's.
+
+    Attributes:
+        kind: ``mfcc`` is VAANet's; ``log-mel`` is decibels below the window's loudest band.
+        sample_rate: to which the sound is resampled, in hertz.
+        hop: samples between frames.
+        n_fft: samples of a frame.
+        bands: of the mel spectrum.
+        range_db: of log-mel: what is quieter than the loudest band by more is raised to that.
+    """
+
+    kind: Literal["mfcc", "log-mel"] = "mfcc"
+    sample_rate: Annotated[int, msgspec.Meta(ge=1000)] = mfcc.SAMPLE_RATE
+    hop: Annotated[int, msgspec.Meta(ge=1)] = mfcc.HOP
+    n_fft: Annotated[int, msgspec.Meta(ge=2)] = 2048
+    bands: Annotated[int, msgspec.Meta(ge=1)] = 128
+    range_db: Annotated[float, msgspec.Meta(gt=0)] = 80.0
+
+    @classmethod
+    def from_card(cls, table: Mapping[str, Any]) -> VoicePreprocessing:
+        """The settings of a card's preprocessing table; what it leaves out has its default.
+
+        Raises:
+            BundleError: a key is unknown, or a value has the wrong type or range.
+        """
+        try:
+            return msgspec.convert(dict(table), cls)
+        except msgspec.ValidationError as error:
+            raise BundleError(
+                f"the card's [preprocessing] does not fit a voice model: {error}",
+                hint=f"it takes {', '.join(cls.__struct_fields__)}",
+            ) from error
+
+    def to_card(self) -> dict[str, Any]:
+        """All settings as a card's preprocessing table."""
+        table: dict[str, Any] = msgspec.to_builtins(self)
+        return table
+
+    @property
+    def values(self) -> int:
+        """Values of a frame."""
+        return mfcc.COEFFICIENTS if self.kind == "mfcc" else self.bands
+
+    def seconds(self, frames: int) -> float:
+        """How much sound fills so many frames."""
+        return frames * self.hop / self.sample_rate
+
+    def power(self, samples: Samples, sample_rate: int) -> Bands:
+        """The mel power spectrum of a sound of any length.
+
+        Args:
+            samples: float32 ``[n]``, full scale at 1.
+            sample_rate: of the samples, in hertz.
+
+        Returns:
+            float32 ``[1 + n' // hop, bands]`` for the n' samples after resampling.
+        """
+        if sample_rate != self.sample_rate:
+            samples = np.asarray(soxr.resample(samples, sample_rate, self.sample_rate), np.float32)
+        # The paper's sound is mirrored at its ends; a log-mel window's ends are silence.
+        padding: Literal["reflect", "zero"] = "reflect" if self.kind == "mfcc" else "zero"
+        spectrum = MelSpectrum(self.sample_rate, self.hop, self.bands, self.n_fft, padding)
+        return spectrum.whole(samples)
+
+    def features(self, power: Bands, frames: int) -> Bands:
+        """The network's input from at least one frame of power.
+
+        Args:
+            power: of a window, float32 ``[n, bands]``.
+            frames: what the network takes.
+
+        Returns:
+            float32 ``[frames, values]``: repeated (mfcc) or followed by silence (log-mel) where
+            there are fewer; cut where there are more.
+        """
+        if self.kind == "mfcc":
+            return mfcc.repeat(mfcc.coefficients(power), frames)
+        held = np.zeros((frames, self.bands), np.float32)
+        kept = power[:frames]
+        held[: len(kept)] = kept
+        decibels = power_to_db(held, range_db=self.range_db)
+        scaled = (decibels - decibels.max()) / np.float32(_DB_PER_UNIT) + np.float32(_OFFSET)
+        return np.asarray(scaled, np.float32)
