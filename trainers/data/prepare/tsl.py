@@ -78,7 +78,8 @@ def prepare_tsl(
             for training.
         out: the data set's folder.
         i3d: makes the visual features.
-        splits: a folder with the owners' ``split_train.txt`` and ``split_test.txt``.
+        splits: a folder with the owners' ``split_train.txt`` and ``split_test.txt``; may be
+            ``out``, where nothing of theirs is changed.
         skip_corrupt: leave out what can't be used.
 
     Returns:
@@ -98,6 +99,12 @@ def prepare_tsl(
     faults = make_all(pieces, "I3D", skip_corrupt=skip_corrupt)
     left_out = {fault.name for fault in faults}
     kept = {path: subset for path, subset in subsets.items() if path.stem not in left_out}
+    if splits is None or splits.resolve() != out.resolve():  # the owners' files stay as they are
+        _describe(out, kept)
+    return faults
+
+
+def _describe(out: Path, kept: Mapping[Path, str]) -> None:
     facts = {path.stem: probe(path) for path in kept}
     files = {
         **{f"split_{s}.txt": "".join(f"{p.stem}\n" for p, o in kept.items() if o == s)
@@ -108,7 +115,6 @@ def prepare_tsl(
     for name, text in files.items():
         with partial(out / name) as path:
             path.write_text(text, encoding="utf-8")
-    return faults
 
 
 def rgb_of(path: Path, encode: Encoder) -> npt.NDArray[np.float32]:

@@ -51,6 +51,10 @@ def stock(path: Path) -> Inventory:
     points = _points(path)
     faults: list[Fault] = []
     rows = []
+    notes = [
+        "split: the owners', in split_train.txt and split_test.txt",
+        f"segments: {annotation or 'none: there is no gt.json, so nothing can be tested on it'}",
+    ]
     total: Counter[str] = Counter()
     for subset in _SUBSETS:
         videos = _lines(path / f"split_{subset}.txt")
@@ -69,16 +73,12 @@ def stock(path: Path) -> Inventory:
                 counted[place.name] += not reason
                 if reason and place not in absent:
                     faults.append(Fault(video, reason))
-            if subset == "test" and annotation and not truth.get(video):
-                faults.append(Fault(video, f"{annotation} has no segments for it"))
         counted["seconds"] = round(seconds)
         rows.append(_row(subset, counted))
         total += counted
+        if annotation and (bare := [video for video in videos if not truth.get(video)]):
+            notes.append(f"{annotation} has no segments in {subset} of: {', '.join(bare[:5])}")
     columns = ("subset", "videos", "p segments", "n segments", "points", "I3D", "log-mel", "length")
-    notes = [
-        "split: the owners', in split_train.txt and split_test.txt",
-        f"segments: {annotation or 'none: there is no gt.json, so nothing can be tested on it'}",
-    ]
     if not points:
         notes.append("no point labels in point_gaussian/train: nothing to learn from")
     return Inventory("TSL-300", columns, (*rows, _row("all", total)), notes, faults)
