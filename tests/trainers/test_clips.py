@@ -248,7 +248,7 @@ def test_a_digest_follows_what_is_seen_and_heard_alone(tmp_path: Path) -> None:
             r"database.'x': .*label",
         ),
         (
-            '{"labels": ["a"], "database": {"x": {"subset": "test", "annotations": {"label":"b"}}}}',
+            '{"labels": ["a"], "database": {"x": {"subset": "test", "annotations":{"label":"b"}}}}',
             r"database.'x'.annotations.label: 'b' is not in labels",
         ),
         ('{"labels": ["a"], "labels": ["b"], "database": {}}', "'labels' is there twice"),
