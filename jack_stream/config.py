@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import platformdirs
 import tomli_w
 from pydantic import (
     AfterValidator,
@@ -22,8 +23,9 @@ from pydantic import (
     model_validator,
 )
 
+from jack_stream.capture.address import check_address, is_address
 from jack_stream.capture.redact import redact
-from jack_stream.errors import ConfigError
+from jack_stream.errors import ConfigError, SourceError
 from jack_stream.log import LogFormat
 from jack_stream.wire.endpoint import check_endpoint, check_public
 from jack_stream.wire.keys import default_folder
@@ -39,6 +41,7 @@ __all__ = [
     "CameraSettings",
     "Config",
     "EventsSettings",
+    "JournalSettings",
     "GateSettings",
     "MicrophoneSettings",
     "Pace",
@@ -48,6 +51,7 @@ __all__ = [
     "RuntimeSettings",
     "SceneSettings",
     "StreamSettings",
+    "default_journal",
     "dumps",
     "load",
     "loads",
@@ -71,6 +75,16 @@ def _public(value: str) -> str:
         raise ValueError(str(error)) from error
 
 
+def _source(value: str) -> str:
+    try:
+        if is_address(bare := value.removeprefix("file://")):
+            check_address(bare)
+    except SourceError as error:
+        raise ValueError(str(error)) from error
+    return value
+
+
+Source = Annotated[str, AfterValidator(_source)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 PublicEndpoint = Annotated[str, AfterValidator(_public)]
 StreamName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
@@ -109,6 +123,26 @@ class EventsSettings(_Section):
     health_endpoint: Endpoint = Field(
         default="tcp://127.0.0.1:5578", description="PUB socket of all processes' health."
     )
+    replay_endpoint: Endpoint | None = Field(
+        default=None,
+        description="ROUTER socket that gives out what the journal keeps. If absent, `endpoint`"
+        " with its port plus 2, or with `.replay` after its path.",
+    )
+
+
+class JournalSettings(_Section):
+    """Every event is kept in a file before it is published, so that none is lost on the way."""
+
+    enabled: bool = Field(default=True, description="false: events are published and not kept.")
+    path: Path | None = Field(
+        default=None,
+        description="The file, readable by its owner alone. If absent, `events.sqlite` in"
+        " systemd's state directory or in ~/.local/state/jack-stream.",
+    )
+    max_age_days: float = Field(default=30.0, gt=0, description="Older events are deleted.")
+    max_size_mb: float = Field(
+        default=500.0, ge=1, description="The oldest events are deleted beyond that."
+    )
 
 
 class GateSettings(_Section):
@@ -137,7 +171,7 @@ class GateSettings(_Section):
 class CameraSettings(_Section):
     """A source of pictures: a device, a file, an address or a folder of images."""
 
-    source: str = Field(
+    source: Source = Field(
         min_length=1,
         coerce_numbers_to_str=True,
         description="Index (0), device (/dev/video0), video file, folder of images, or URL.",
@@ -163,7 +197,7 @@ class CameraSettings(_Section):
 class MicrophoneSettings(_Section):
     """A source of sound."""
 
-    device: str | None = Field(
+    device: Source | None = Field(
         default=None,
         coerce_numbers_to_str=True,
         description="Part of a device's name, its index, or a file or URL; the default if absent.",
@@ -276,6 +310,7 @@ class Config(_Section):
 
     runtime: RuntimeSettings = RuntimeSettings()
     events: EventsSettings = EventsSettings()
+    journal: JournalSettings = JournalSettings()
     gate: GateSettings | None = None
     streams: tuple[StreamSettings, ...] = Field(min_length=1)
 
@@ -311,6 +346,26 @@ class Config(_Section):
         """Where the supervisor collects the processes' health."""
         return f"ipc://{self.directory}/health"
 
+    @property
+    def journal_inbox(self) -> str:
+        """Where inference hands its events to the journal."""
+        return f"ipc://{self.directory}/journal"
+
+    @property
+    def journal_path(self) -> Path:
+        """The journal's file."""
+        return default_journal() if self.journal.path is None else self.journal.path.absolute()
+
+    @property
+    def replay_endpoint(self) -> str:
+        """Where the journal gives out what it keeps."""
+        if self.events.replay_endpoint is not None:
+            return self.events.replay_endpoint
+        start, _, port = self.events.endpoint.rpartition(":")
+        if self.events.endpoint.startswith("ipc:"):
+            return f"{self.events.endpoint}.replay"
+        return f"{start}:{port if port == '*' else int(port) + 2}"
+
     def stream(self, name: str) -> StreamSettings:
         """The stream of this name.
 
@@ -322,6 +377,13 @@ class Config(_Section):
                 return stream
         known = ", ".join(stream.name for stream in self.streams)
         raise ConfigError(f"there is no stream {name!r}", hint=f"the configuration has {known}")
+
+
+def default_journal() -> Path:
+    """Where events are kept unless a configuration says otherwise."""
+    folder = os.environ.get("STATE_DIRECTORY")  # systemd's
+    state = Path(folder) if folder else platformdirs.user_state_path("jack-stream")
+    return state / "events.sqlite"
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Config:

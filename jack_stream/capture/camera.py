@@ -8,11 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
+from jack_stream.capture.address import is_address
 from jack_stream.capture.delivery import Delivery
 from jack_stream.capture.device import VideoDevice
 from jack_stream.capture.images import ImageFolder
 from jack_stream.capture.media import MediaWanted
-from jack_stream.capture.medium import Medium, is_address
+from jack_stream.capture.medium import Medium
 from jack_stream.capture.reader import SourceReader
 from jack_stream.capture.reconnect import Backoff
 from jack_stream.capture.resize import Resizer

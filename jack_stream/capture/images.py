@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import warnings
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -11,7 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import structlog
+from numpy.typing import NDArray
+from PIL import Image
 
+from jack_stream.capture.address import MAX_PIXELS
 from jack_stream.capture.resize import Resizer
 from jack_stream.capture.samples import Picture, Sample
 from jack_stream.capture.timeline import MediaTimeline
@@ -21,6 +26,7 @@ from jack_stream.errors import SourceError
 __all__ = ["ImageFolder"]
 
 _SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+_MAX_BYTES = 256 * 2**20
 _DEFAULT_FPS = 25.0
 _log = structlog.get_logger()
 
@@ -84,22 +90,49 @@ class ImageFolder:
         self, path: Path, timeline: MediaTimeline, media_ns: int, *, discontinuity: bool
     ) -> Picture | None:
         try:
-            data = np.fromfile(path, np.uint8)
-        except OSError as error:
-            _log.warning("skipped an image", path=str(path), cause=error.strerror)
+            rgb = _decoded(path)
+            resized = self.resizer(rgb)
+        except (OSError, SourceError, cv2.error) as error:
+            _log.warning("skipped an image", path=str(path), cause=str(error))
             return None
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-        if image is None:
-            _log.warning("skipped an image", path=str(path), cause="it can't be decoded")
-            return None
-        rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
         return Picture(
-            self.resizer(rgb),
+            resized,
             (rgb.shape[1], rgb.shape[0]),
             timeline.captured_at_ns(media_ns),
             timeline.origin_ns,
             discontinuity,
         )
+
+
+def _decoded(path: Path) -> NDArray[np.uint8]:
+    """An image as uint8 ``[H, W, 3]`` RGB.
+
+    Raises:
+        SourceError: it is too large, or can't be decoded.
+        OSError: it can't be read.
+    """
+    with path.open("rb") as file:
+        data = np.frombuffer(file.read(_MAX_BYTES + 1), np.uint8)
+    if data.size > _MAX_BYTES:
+        raise SourceError(f"it has more than {_MAX_BYTES} bytes")
+    width, height = _size(data)
+    if width * height > MAX_PIXELS:
+        raise SourceError(f"it has {width} x {height} pixels; at most {MAX_PIXELS} are decoded")
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    if image is None:
+        raise SourceError("it can't be decoded")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _size(data: NDArray[np.uint8]) -> tuple[int, int]:
+    """The width and height that an image says it has, before anything of it is decoded."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data.tobytes())) as image:
+                return image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise SourceError(f"it can't be decoded: {error}") from error
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -14,6 +14,7 @@ import structlog
 from av.error import InvalidDataError
 from numpy.typing import NDArray
 
+from jack_stream.capture.address import MAX_PIXELS
 from jack_stream.capture.pacing import RateLimit
 from jack_stream.capture.redact import redact
 from jack_stream.capture.samples import Picture, Sample, Sound
@@ -67,7 +68,7 @@ class MediaReader:
         end_ns: the media time at which what was read so far ends.
 
     Raises:
-        SourceError: the container has nothing of what is wanted.
+        SourceError: the container has nothing of what is wanted, or pictures that are too large.
     """
 
     def __init__(
@@ -93,6 +94,8 @@ class MediaReader:
             )
         if self._video is None and self._audio is None:
             raise SourceError(f"{self._name} has no sound", hint="Choose a file with sound.")
+        if self._video is not None:
+            self._check_size(self._video.codec_context)
         self._resizer = wanted.picture
         self._limit = RateLimit(wanted.fps)
         self._last_picture_ns = -1
@@ -128,6 +131,15 @@ class MediaReader:
         if self._audio is not None:
             yield from self._placed(self._track.flush())
 
+    def _check_size(self, codec: av.VideoCodecContext) -> None:
+        codec.options = {**codec.options, "max_pixels": str(MAX_PIXELS)}
+        if codec.width * codec.height > MAX_PIXELS:
+            raise SourceError(
+                f"{self._name} has pictures of {codec.width} x {codec.height};"
+                f" at most {MAX_PIXELS} pixels are decoded",
+                hint="Make them smaller: ffmpeg -i IN -vf scale=1920:-2 OUT",
+            )
+
     def _packets(self, streams: list[Any]) -> Iterator[av.Packet[Any]]:
         for _ in range(_MAX_DAMAGED_READS):
             try:
@@ -139,7 +151,7 @@ class MediaReader:
         _log.warning("gave up on a damaged file before its end", source=self._name)
 
     def _picture(self, frame: av.VideoFrame) -> Iterator[Picture]:
-        if frame.is_corrupt:
+        if frame.is_corrupt or frame.width * frame.height > MAX_PIXELS:
             self._counters["corrupt_frames"] += 1
             return
         at_ns, jumped = self._picture_time(frame)

@@ -16,6 +16,7 @@ from av.error import (
     ProtocolNotFoundError,
 )
 
+from jack_stream.capture.address import is_address, openable
 from jack_stream.capture.media import MediaReader, MediaWanted, in_order
 from jack_stream.capture.redact import redact
 from jack_stream.capture.samples import Sample, after_gap
@@ -23,7 +24,7 @@ from jack_stream.capture.timeline import ArrivalTimeline, LiveTimeline, MediaTim
 from jack_stream.clock import TimeSource
 from jack_stream.errors import SourceError, SourceLostError
 
-__all__ = ["Medium", "is_address"]
+__all__ = ["Medium"]
 
 _LIVE_ONLY = ("rtsp:", "rtsps:", "rtmp:", "rtmps:", "rtp:", "udp:", "srt:")
 _LOW_DELAY = {"rtsp_transport": "tcp", "fflags": "nobuffer", "flags": "low_delay"}
@@ -31,11 +32,6 @@ _LOW_DELAY = {"rtsp_transport": "tcp", "fflags": "nobuffer", "flags": "low_delay
 _WITHOUT_TIMESTAMPS = ("mpjpeg", "mjpeg", "h264", "hevc")
 """Formats for which FFmpeg makes timestamps up, at 25 pictures a second."""
 _HOPELESS = (HTTPUnauthorizedError, HTTPForbiddenError, ProtocolNotFoundError)
-
-
-def is_address(source: str) -> bool:
-    """Whether it is a URL rather than a path or a device."""
-    return "://" in source
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +97,11 @@ class Medium:
         address = is_address(self.source)
         if not address:
             _check_file(self.source)
+        place, limits = openable(self.source)
         try:
             container = av.open(
-                self.source,
-                options=_LOW_DELAY if self._only_live else {},
+                place,
+                options={**limits, **(_LOW_DELAY if self._only_live else {})},
                 timeout=(self.open_timeout_s, self.read_timeout_s) if address else None,
                 metadata_errors="replace",
             )

@@ -7,9 +7,10 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
+from jack_stream.capture.address import is_address
 from jack_stream.capture.delivery import Delivery
 from jack_stream.capture.media import MediaWanted
-from jack_stream.capture.medium import Medium, is_address
+from jack_stream.capture.medium import Medium
 from jack_stream.capture.reader import SourceReader
 from jack_stream.capture.reconnect import Backoff
 from jack_stream.capture.sound_device import SoundDevice

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from jack_stream.capture.resample import Block, BlockResampler
 from jack_stream.capture.samples import Sound
 from jack_stream.clock import NS_PER_S
+from jack_stream.errors import SourceError
+from jack_stream.wire.messages import MAX_RATE, MIN_RATE
 
 __all__ = ["SoundTrack", "SoundWanted", "finite"]
 
+_MAX_CHANNELS = 64
 _GAP_NS = 20_000_000  # time stamps are rounded to a millisecond in some containers
 
 
@@ -60,7 +63,11 @@ class SoundTrack:
         """Take a frame; return the blocks it completes, and the media time of its end.
 
         The blocks' ``captured_at_ns`` is their media time; placing it is the caller's.
+
+        Raises:
+            SourceError: sound of a rate, or of more channels, than any sound has.
         """
+        _check(frame)
         samples = finite(self._mono(frame), self._counters)
         deviation_ns = self._deviation_ns(frame)
         sounds: list[Sound] = []
@@ -110,6 +117,15 @@ class SoundTrack:
             for part in self._planar.resample(frame)
         ]
         return np.concatenate(mono) if mono else np.empty(0, np.float32)
+
+
+def _check(frame: av.AudioFrame) -> None:
+    rate, channels = frame.sample_rate, frame.layout.nb_channels
+    if not MIN_RATE <= rate <= MAX_RATE or channels > _MAX_CHANNELS:
+        raise SourceError(
+            f"sound of {rate} Hz and {channels} channels is not taken",
+            hint=f"Rates are {MIN_RATE} to {MAX_RATE} Hz; at most {_MAX_CHANNELS} channels.",
+        )
 
 
 def finite(samples: NDArray[np.float32], counters: Counter[str]) -> NDArray[np.float32]:

@@ -114,8 +114,11 @@ def _duration_s(file: Path) -> float | None:
     import av  # noqa: PLC0415 - slow to import
     from av.error import FFmpegError  # noqa: PLC0415
 
+    from jack_stream.capture.address import openable  # noqa: PLC0415
+
+    place, limits = openable(str(file))
     try:
-        with av.open(str(file)) as container:
+        with av.open(place, options=dict(limits)) as container:
             return container.duration / 1e6 if container.duration else None
     except FFmpegError as error:
         raise SourceError(

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from jack_stream.errors import WireError
 from jack_stream.wire.messages import (
+    MAX_RATE,
+    MIN_RATE,
     POSE_LANDMARKS,
     Audio,
     End,
@@ -36,7 +38,14 @@ MAX_PARTS_BYTES = 64 * 1024 * 1024
 """A message may not be larger: a 4K RGB frame has 25 MB."""
 _MAX_HEADER_BYTES = 64 * 1024
 _MAX_PERSONS = 64
+_MAX_SIDE = 16_384
+_MAX_SOUND_S = 10
+_MAX_VALUE = 1e6
+_MAX_COUNTERS = 256
+_MAX_TEXT = 1024
+_I64 = 2**63
 _STREAM_NAME = re.compile(r"[A-Za-z0-9_-]{0,64}\Z")
+_SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _PROCESS_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}\Z")
 
 Part: TypeAlias = bytes | bytearray | memoryview
@@ -158,7 +167,7 @@ def encode(message: Message) -> list[Part]:
             )
             arrays = (message.keypoints, message.world)
         case End():
-            header = _EndHeader(**base, reason=message.reason)
+            header = _EndHeader(**base, reason=message.reason[:_MAX_TEXT])
         case Health():
             header = _HealthHeader(
                 **base,
@@ -166,7 +175,7 @@ def encode(message: Message) -> list[Part]:
                 state=message.state,
                 counters=message.counters,
                 gauges=message.gauges,
-                detail=message.detail,
+                detail=message.detail[:_MAX_TEXT],
             )
     buffers: list[Part] = [np.ascontiguousarray(a).data.cast("B") for a in arrays if a.size]
     if len(buffers) < len(arrays):
@@ -192,8 +201,12 @@ def decode(parts: Sequence[Part]) -> Message:
         raise WireError(f"the header is not a known msgpack header: {error}") from error
     if header.v != SCHEMA_VERSION:
         raise WireError(f"schema version {header.v} is unknown; this is version {SCHEMA_VERSION}")
-    if not _STREAM_NAME.match(header.stream) or header.seq < 0:
+    if not _STREAM_NAME.match(header.stream) or not 0 <= header.seq < _I64:
         raise WireError(f"bad stream name {header.stream[:80]!r} or sequence number {header.seq}")
+    if not _SESSION.match(header.session):
+        raise WireError(f"bad session name {header.session[:80]!r}")
+    if not (0 <= header.captured_at_ns < _I64 and 0 <= header.origin_ns < _I64):
+        raise WireError(f"time {header.captured_at_ns} or origin {header.origin_ns} is impossible")
     message = _build(header, parts[2:])
     if bytes(parts[0]) != topic_of(message):
         raise WireError(f"the topic {bytes(parts[0])[:80]!r} does not match the header")
@@ -213,10 +226,14 @@ def _build(header: _AnyHeader, buffers: Sequence[Part]) -> Message:
             return _poses(stamp, header, buffers)
         case _EndHeader():
             _arrays(buffers, 0, "", np.dtype("u1"), ())
+            _check_text(header.reason)
             return End(stamp, header.reason)
         case _HealthHeader():
             if not _PROCESS_NAME.match(header.process):
                 raise WireError(f"bad process name {header.process[:80]!r}")
+            _check_text(header.detail)
+            if max(len(header.counters), len(header.gauges)) > _MAX_COUNTERS:
+                raise WireError(f"more than {_MAX_COUNTERS} counters or gauges")
             _arrays(buffers, 0, "", np.dtype("u1"), ())
             return Health(
                 stamp,
@@ -231,14 +248,23 @@ def _build(header: _AnyHeader, buffers: Sequence[Part]) -> Message:
 def _frame(stamp: Stamp, header: _FrameHeader, buffers: Sequence[Part]) -> Frame:
     if header.shape[2] != 3:
         raise WireError(f"a frame has 3 channels, this one has shape {header.shape}")
+    _check_size(header.source_size)
     (image,) = _arrays(buffers, 1, header.dtype, np.dtype("u1"), header.shape)
+    if max(header.shape[:2]) > _MAX_SIDE:
+        raise WireError(f"a frame has sides of at most {_MAX_SIDE}, not {header.shape}")
     return Frame(stamp, image, header.source_size, header.discontinuity)
 
 
 def _audio(stamp: Stamp, header: _AudioHeader, buffers: Sequence[Part]) -> Audio:
-    if header.sample_rate <= 0:
-        raise WireError(f"sample rate {header.sample_rate} is not positive")
+    if not MIN_RATE <= header.sample_rate <= MAX_RATE:
+        raise WireError(f"sample rate {header.sample_rate} is not in {MIN_RATE} to {MAX_RATE}")
+    if header.shape[0] > _MAX_SOUND_S * header.sample_rate:
+        raise WireError(
+            f"a block of sound has at most {_MAX_SOUND_S} s, not {header.shape[0]}"
+            f" samples at {header.sample_rate} Hz"
+        )
     (samples,) = _arrays(buffers, 1, header.dtype, np.dtype("<f4"), header.shape)
+    _check_values(samples)
     return Audio(stamp, samples, header.sample_rate, header.discontinuity)
 
 
@@ -246,9 +272,16 @@ def _poses(stamp: Stamp, header: _PoseHeader, buffers: Sequence[Part]) -> Poses:
     persons = len(header.ids)
     if persons > _MAX_PERSONS or len(header.scores) != persons:
         raise WireError(f"{persons} person ids with {len(header.scores)} scores")
+    if not all(0 <= one < _I64 for one in header.ids) or len(set(header.ids)) < persons:
+        raise WireError("a person id is negative, too large or there twice")
+    if not all(0 <= score <= 1 + 1e-6 for score in header.scores):  # a mean of ones, rounded
+        raise WireError("a person's score is not in 0 to 1")
+    _check_size(header.frame_size)
     if header.shape != (persons, POSE_LANDMARKS, 4):
         raise WireError(f"{persons} persons do not fit shape {header.shape}")
     keypoints, world = _arrays(buffers, 2, header.dtype, np.dtype("<f4"), header.shape)
+    _check_values(keypoints)
+    _check_values(world)
     ids, scores = tuple(header.ids), tuple(header.scores)
     return Poses(stamp, ids, scores, keypoints, world, header.frame_size)
 
@@ -271,6 +304,23 @@ def _arrays(
     for array in arrays:
         array.flags.writeable = False
     return arrays
+
+
+def _check_values(array: NDArray[np.float32]) -> None:
+    """Refuse what is not a number, or so large that sums of it overflow."""
+    # A comparison with what is not a number is false.
+    if array.size and not max(array.max(), -array.min()) <= _MAX_VALUE:
+        raise WireError(f"a value is not finite, or beyond {_MAX_VALUE:g}")
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    if not all(0 <= side < 2**31 for side in size):
+        raise WireError(f"a picture of {size[0]} x {size[1]} is impossible")
+
+
+def _check_text(text: str) -> None:
+    if len(text) > _MAX_TEXT:
+        raise WireError(f"a text of {len(text)} characters; at most {_MAX_TEXT} are read")
 
 
 def _triple(array: NDArray[Any]) -> tuple[int, int, int]:

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "MAX_RATE",
+    "MIN_RATE",
     "POSE_LANDMARKS",
     "Audio",
     "End",
@@ -28,6 +30,8 @@ __all__ = [
 Kind: TypeAlias = Literal["frame", "audio", "pose", "end", "health"]
 State: TypeAlias = Literal["starting", "running", "degraded", "reconnecting", "stopped"]
 
+MIN_RATE, MAX_RATE = 1000, 768_000
+"""Rates that sound has, in hertz."""
 POSE_LANDMARKS = 33
 """Body landmarks per person, in MediaPipe's order."""
 

@@ -30,14 +30,16 @@ def _frames(draw: st.DrawFn) -> Frame:
 @st.composite
 def _audio(draw: st.DrawFn) -> Audio:
     samples = draw(st.lists(st.floats(-1, 1, width=32, allow_subnormal=False), max_size=30))
-    rate = draw(st.integers(1, 192000))
+    rate = draw(st.integers(1000, 192000))
     return Audio(draw(_stamps), np.array(samples, np.float32), rate, draw(st.booleans()))
 
 
 @st.composite
 def _poses(draw: st.DrawFn) -> Poses:
     persons = draw(st.integers(0, 3))
-    ids = tuple(draw(st.integers(0, 2**40)) for _ in range(persons))
+    ids = tuple(
+        draw(st.lists(st.integers(0, 2**40), min_size=persons, max_size=persons, unique=True))
+    )
     points = np.random.default_rng(persons).random((persons, 33, 4), np.float32)
     return Poses(draw(_stamps), ids, (0.5,) * persons, points, -points, draw(_sizes))
 
@@ -127,11 +129,76 @@ def _header(**changes: Any) -> bytes:
         ({"seq": -1}, "sequence number -1"),
         ({"type": "pickle"}, "not a known msgpack header"),
         ({"stream": "window"}, "topic"),
+        ({"session": ""}, "bad session name"),
+        ({"session": "x" * 65}, "bad session name"),
+        ({"captured_at_ns": 2**63}, "is impossible"),
+        ({"captured_at_ns": -1}, "is impossible"),
+        ({"origin_ns": 2**64 - 1}, "is impossible"),
+        ({"source_size": [2**31, 1]}, "is impossible"),
+        ({"shape": [20000, 0, 3]}, "needs 0 bytes"),
     ],
 )
 def test_what_is_wrong_is_named(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(WireError, match=says):
         decode([b"frame.door", _header(**changes), b"123456"])
+
+
+def _sound(samples: list[float], **changes: Any) -> list[bytes]:
+    data = np.array(samples, np.float32)
+    fields = {"type": "audio", "shape": [len(data)], "dtype": "float32", "sample_rate": 16000}
+    return [b"audio.door", _header(**(fields | changes)), data.tobytes()]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 2e6, -3e38])
+def test_sound_that_is_no_number_is_refused(value: float) -> None:
+    assert isinstance(decode(_sound([0.5, -1.0, 1e6])), Audio)
+    with pytest.raises(WireError, match="not finite"):
+        decode(_sound([0.0, value, 0.5]))
+
+
+@pytest.mark.parametrize("rate", [0, -1, 1, 999, 768_001, 2**60])
+def test_sound_of_an_impossible_rate_is_refused(rate: int) -> None:
+    with pytest.raises(WireError, match="sample rate"):
+        decode(_sound([0.0], sample_rate=rate))
+
+
+def test_a_block_of_sound_is_short() -> None:
+    with pytest.raises(WireError, match="at most 10 s"):
+        decode(_sound([0.0] * 10_001, sample_rate=1000))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"ids": [1, 1]}, "there twice"),
+        ({"ids": [1, -2]}, "negative"),
+        ({"ids": [1, 2**63]}, "too large"),
+        ({"scores": [0.5, float("nan")]}, "score"),
+        ({"scores": [0.5, 7.0]}, "score"),
+        ({"ids": [1]}, "1 person ids with 2 scores"),
+    ],
+)
+def test_people_that_cannot_be_are_refused(changes: dict[str, Any], says: str) -> None:
+    fields = {
+        "type": "pose",
+        "shape": [2, 33, 4],
+        "dtype": "float32",
+        "ids": [1, 2],
+        "scores": [0.5, 0.5],
+        "frame_size": [640, 480],
+    }
+    points = bytes(2 * 33 * 4 * 4)
+    decode([b"pose.door", _header(**fields), points, points])
+    with pytest.raises(WireError, match=says):
+        decode([b"pose.door", _header(**(fields | changes)), points, points])
+
+
+def test_long_texts_and_many_counters_are_refused() -> None:
+    with pytest.raises(WireError, match="1025 characters"):
+        decode([b"end.door", _header(type="end", reason="x" * 1025)])
+    health = {"type": "health", "process": "door", "state": "running"}
+    with pytest.raises(WireError, match="256 counters"):
+        decode([b"health.door", _header(**health, counters={str(n): n for n in range(257)})])
 
 
 def test_a_field_from_a_later_minor_version_is_ignored() -> None:
