@@ -50,7 +50,10 @@ class Task(Protocol):
         """Scalar Vars by name, among them ``total``."""
 
     def validate(self) -> Mapping[str, float]:
-        """Figures by name, among them ``loss``, by which the best weights are chosen."""
+        """Figures by name, among them ``loss``, by which the best weights are chosen.
+
+        Without ``loss``, as where nothing is held out, only the last weights are kept.
+        """
 
 
 @dataclass
@@ -198,7 +201,7 @@ def _validated(task: Task) -> Mapping[str, float]:
 
 def _finish_epoch(task: Task, run: Path, state: _State, figures: dict[str, float]) -> None:
     state.history.append(figures)
-    better = figures["validation_loss"] < state.best
+    better = figures.get("validation_loss", math.inf) < state.best
     if better:
         state.best, state.best_epoch = figures["validation_loss"], state.epoch
     state.epoch, state.step, state.sums = state.epoch + 1, 0, {}

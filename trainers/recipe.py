@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from importlib.resources import files
@@ -53,6 +54,9 @@ class ScheduleSettings(Section):
     epochs: int = Field(ge=1)
     batch: int = Field(default=32, ge=1)
     accumulate: int = Field(default=1, ge=1, description="Batches whose gradients are summed.")
+    lr_decay: Literal["steps", "cosine"] = Field(
+        default="steps", description="cosine: half a wave from the first epoch to nothing."
+    )
     lr_steps: list[int] = Field(default=[], description="Epochs after which lr is multiplied.")
     lr_factor: float = Field(default=0.1, gt=0)
     patience: int = Field(default=0, ge=0, description="Epochs without progress; 0 never stops.")
@@ -63,6 +67,8 @@ class ScheduleSettings(Section):
 
     def lr_share(self, epoch: int) -> float:
         """The factor of the learning rate in an epoch, counted from 0."""
+        if self.lr_decay == "cosine":
+            return 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
         return float(self.lr_factor ** sum(step <= epoch for step in self.lr_steps))
 
 
