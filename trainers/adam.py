@@ -25,7 +25,8 @@ class Adam(_JittorAdam):
     above all) would hardly move.
 
     Args:
-        parameters: what is trained; a list, since it is gone through at every step.
+        parameters: what is trained; or groups of it, ``{"params": [...], "lr_factor": 10.0}``,
+            whose learning rate is a multiple of ``lr``, whatever becomes of that.
         lr: learning rate.
         weight_decay: added to the gradient as a share of the parameter.
         eps: keeps a step finite where there is no gradient.
@@ -33,7 +34,7 @@ class Adam(_JittorAdam):
 
     def __init__(
         self,
-        parameters: Sequence[Var],
+        parameters: Sequence[Var] | Sequence[dict[str, Any]],
         lr: float,
         *,
         weight_decay: float = 0.0,
@@ -43,6 +44,8 @@ class Adam(_JittorAdam):
         self._eps = eps
 
     def pre_step(self, loss: Var, retain_graph: bool = False) -> None:
-        """What ``step`` does first: the gradients, the count of steps, and so ``eps``."""
+        """What ``step`` does first: the gradients, the count of steps, and so ``eps`` and rates."""
         super().pre_step(loss, retain_graph)
+        for group in self.param_groups:
+            group["lr"] = self.lr * group.get("lr_factor", 1.0)
         self.eps = self._eps * math.sqrt(1.0 - self.betas[1] ** self.n_step)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jack_stream.errors import UsageError
 from jack_stream.models.inputs import InputSpec
 from jack_stream.models.layers import (
     BatchNorm2d,
@@ -46,7 +47,7 @@ POSITIONS = 4000
 """Length of the released table of positions; it starts anew after it (the release stops there)."""
 
 _TOP_SHARE = 8  # the video's score is the mean of the best T / 8 segments
-_VISUAL, _SHARED, _FUSED_CHANNELS = 1024, 512, 2048
+_VISUAL = 1024
 
 
 def position_rows(indices: npt.ArrayLike) -> npt.NDArray[np.float32]:
@@ -73,17 +74,18 @@ class _Numbered(Module):
 class AudioExtractor(_Numbered):
     """Three stages of convolution, ReLU, batch normalisation and pooling: a segment's sound."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
+        first, second, last = width // 32, width // 8, width // 4
         super().__init__(
             {
-                0: Conv2d(1, 64, 7, stride=(3, 2), padding=3),
-                2: BatchNorm2d(64),
-                4: Conv2d(64, 256, 3, padding=1),
-                6: Conv2d(256, 256, 1),
-                8: BatchNorm2d(256),
-                10: Conv2d(256, _SHARED, 3, padding=1),
-                12: Conv2d(_SHARED, _SHARED, 1),
-                14: BatchNorm2d(_SHARED),
+                0: Conv2d(1, first, 7, stride=(3, 2), padding=3),
+                2: BatchNorm2d(first),
+                4: Conv2d(first, second, 3, padding=1),
+                6: Conv2d(second, second, 1),
+                8: BatchNorm2d(second),
+                10: Conv2d(second, last, 3, padding=1),
+                12: Conv2d(last, last, 1),
+                14: BatchNorm2d(last),
             }
         )
 
@@ -129,9 +131,9 @@ def _all_positive(norm: BatchNorm2d) -> bool:
 class _Reversal(Module):
     """From the fused features back to one modality's (training only)."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         self.is_train = True
-        widths = (_FUSED_CHANNELS,) * 4 + (_SHARED,)
+        widths = (width,) * 4 + (width // 4,)
         self.net = _Numbered({2 * i: _conv(widths[i], widths[i + 1]) for i in range(4)})
 
     def execute(self, x: Var) -> Var:
@@ -144,15 +146,15 @@ class _Reversal(Module):
 class _Network(Module):
     """All layers, under the name that they have in the released checkpoints."""
 
-    def __init__(self, n_classes: int, dropout: float) -> None:
+    def __init__(self, n_classes: int, dropout: float, width: int) -> None:
         self.is_train = True
-        self.a_extractor = AudioExtractor()
-        self.v_align = _Numbered({0: _conv(_VISUAL, _SHARED)})
-        self.neck = _Numbered({0: _conv(2 * _SHARED, _FUSED_CHANNELS)})
-        self.rev_fa, self.rev_fv = _Reversal(), _Reversal()
+        self.a_extractor = AudioExtractor(width)
+        self.v_align = _Numbered({0: _conv(_VISUAL, width // 4)})
+        self.neck = _Numbered({0: _conv(width // 2, width)})
+        self.rev_fa, self.rev_fv = _Reversal(width), _Reversal(width)
         self.drop_out = Dropout(dropout)
-        self.classifier = _Numbered({0: Conv1d(_FUSED_CHANNELS, n_classes + 1, 1, bias=False)})
-        self.distribution = _Numbered({0: Conv1d(_FUSED_CHANNELS, n_classes + 1, 1, bias=False)})
+        self.classifier = _Numbered({0: Conv1d(width, n_classes + 1, 1, bias=False)})
+        self.distribution = _Numbered({0: Conv1d(width, n_classes + 1, 1, bias=False)})
 
 
 class TSLNet(Module):
@@ -161,15 +163,19 @@ class TSLNet(Module):
     Args:
         n_classes: sentiments without the background; TSL-300 has negative, positive.
         dropout: share of the fused features that training drops before both heads.
+        width: of the fused features, a multiple of 32; the paper's network has 2048. All other
+            layers are as much narrower.
     """
 
-    def __init__(self, n_classes: int = 2, dropout: float = 0.7) -> None:
+    def __init__(self, n_classes: int = 2, dropout: float = 0.7, width: int = 2048) -> None:
+        if width < 32 or width % 32:
+            raise UsageError(f"tsl-net: width must be a positive multiple of 32, not {width}")
         self.is_train = True
         self.input_spec: InputSpec = {
             "rgb": ("B", "T", _VISUAL),
             "mel": ("B", "T", MEL_ROWS, MEL_BANDS),
         }
-        self.cls_module = _Network(n_classes, dropout)
+        self.cls_module = _Network(n_classes, dropout, width)
 
     def execute(self, rgb: Var, mel: Var, first: int = 0) -> dict[str, Var]:
         """Score the segments of a video.
@@ -193,7 +199,7 @@ class TSLNet(Module):
         mel = mel + positions.reshape(1, t, 1, MEL_BANDS)
         parts = [_with_neighbours(mel[:, at : at + CHUNK]) for at in range(0, t, CHUNK)]
         sound = [self.cls_module.a_extractor(part) for part in parts]
-        return jt.concat([part.reshape(b, -1, _SHARED) for part in sound], dim=1)
+        return jt.concat([part.reshape(b, -1, part.shape[-1]) for part in sound], dim=1)
 
     def align(self, rgb: Var, margin: int = 1) -> Var:
         """Visual features ``[B, T, 512]``; ``margin`` 0 for those between two others."""

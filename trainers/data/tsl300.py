@@ -1,4 +1,4 @@
-"""TSL-300 and sets laid out like it: features of videos, segments with a sentiment, labelled points.
+"""TSL-300 and sets laid out like it: features of videos, annotated segments, labelled points.
 
     split_train.txt, split_test.txt        one video per line; else what the segments' file says
     fps_dict.json                          video -> frames per second
@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -32,15 +32,24 @@ from jack_stream.features.localization import FRAMES_PER_STEP
 from jack_stream.features.logmel import BANDS, SEGMENT_FRAMES, to_segments
 from trainers.metrics.localization import TrueSegment, read_ground_truth
 
-__all__ = ["LABELS", "Item", "Point", "SentimentSet", "SentimentVideo", "read_sentiments"]
+__all__ = [
+    "LABELS",
+    "Item",
+    "Modality",
+    "Point",
+    "SentimentSet",
+    "SentimentVideo",
+    "read_sentiments",
+]
 
 Array = npt.NDArray[np.float32]
+Modality = Literal["", "picture", "sound"]
 T = TypeVar("T")
 
 LABELS = ("n", "p")
 """The files' names of the classes, in the network's order."""
 
-_RGB = 1024
+_KINDS, _RGB = ("rgb", "logmfcc"), 1024
 _SUBSETS = ("train", "test")
 _NAMED = 5
 _SURE, _OTHER = 0.9, 0.1  # targets at a labelled segment
@@ -93,21 +102,25 @@ class SentimentVideo:
     points: tuple[Point, ...]
     segments: tuple[TrueSegment, ...]
 
-    def features(self) -> tuple[Array, Array]:
+    def features(self, hide: Modality = "") -> tuple[Array, Array]:
         """I3D features ``[T, 1024]`` and normalised log-mel ``[T, 32, 60]``.
+
+        Args:
+            hide: what is blanked, for an ablation.
 
         Raises:
             SourceError: a file can't be read, is too short, or has values that are not finite.
         """
-        rgb, mel = read_rows(self.rgb, _RGB), to_segments(read_rows(self.mel, BANDS))
+        rgb, mel = _rows(self.rgb, _RGB), to_segments(_rows(self.mel, BANDS))
         length = min(len(rgb), len(mel))
         if not length:
             raise SourceError(f"{self.mel}: has fewer than the {SEGMENT_FRAMES} rows of a segment")
-        return rgb[:length], mel[:length]
+        shown = (float(hide != "picture"), float(hide != "sound"))
+        return rgb[:length] * np.float32(shown[0]), mel[:length] * np.float32(shown[1])
 
-    def item(self) -> Item:
+    def item(self, hide: Modality = "") -> Item:
         """Features and targets. Points behind the features' end count for the shares alone."""
-        rgb, mel = self.features()
+        rgb, mel = self.features(hide)
         points = np.zeros((len(rgb), len(LABELS)), np.float32)
         counts = np.zeros(len(LABELS), np.float32)
         for point in self.points:
@@ -167,14 +180,14 @@ def read_sentiments(path: Path, *, seed: int = 0, skip_corrupt: bool = False) ->
             segments = tuple(truths[subset].get(name, ()))
             try:
                 rate = _rate(rates, name)
-                points = _points(name, segments, rate, annotators, seed) if subset == "train" else ()
-                files = [path / "features" / subset / kind / f"{name}.npy" for kind in _KINDS]
-                video = SentimentVideo(name, files[0], files[1], rate, points, segments)
-                for file, width in zip(files, _KINDS.values(), strict=True):
-                    _opened(file, width)
-                parts[subset].append(video)
+                points = _points(name, segments, rate, annotators, seed)
+                rgb, mel = (path / "features" / subset / kind / f"{name}.npy" for kind in _KINDS)
+                _opened(rgb, _RGB)
+                _opened(mel, BANDS)
             except SourceError as error:
-                faults.append(f"{name}: {error.message}")
+                faults.append(f"{name}: {error.args[0]}")
+            else:
+                parts[subset].append(SentimentVideo(name, rgb, mel, rate, points, segments))
     if faults and not skip_corrupt:
         listed = "\n  ".join(faults[:_NAMED])
         more = f"\n  and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
@@ -191,10 +204,7 @@ def read_sentiments(path: Path, *, seed: int = 0, skip_corrupt: bool = False) ->
     return SentimentSet(tuple(parts["train"]), tuple(parts["test"]), said, tuple(faults))
 
 
-_KINDS = {"rgb": _RGB, "logmfcc": BANDS}
-
-
-def read_rows(path: Path, width: int) -> Array:
+def _rows(path: Path, width: int) -> Array:
     """A file of features, float32 ``[rows, width]``.
 
     Raises:
@@ -206,7 +216,7 @@ def read_rows(path: Path, width: int) -> Array:
     return rows
 
 
-def _opened(path: Path, width: int) -> npt.NDArray[np.floating]:
+def _opened(path: Path, width: int) -> npt.NDArray[Any]:
     """The file's rows, not read yet."""
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -267,12 +277,8 @@ def _points(
     """One annotator's points, drawn by seed and name, or else the segments' middles."""
     if annotators:
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        points = annotators[rng.integers(len(annotators))].get(name, ())
-    else:
-        points = tuple(Point(s.label, int((s.start_s + s.end_s) / 2 * rate)) for s in segments)
-    if not points:
-        raise SourceError("has no labelled point")
-    return points
+        return annotators[rng.integers(len(annotators))].get(name, ())
+    return tuple(Point(s.label, int((s.start_s + s.end_s) / 2 * rate)) for s in segments)
 
 
 def _annotators(path: Path) -> list[dict[str, tuple[Point, ...]]]:
@@ -287,10 +293,8 @@ def _read_points(path: Path) -> dict[str, tuple[Point, ...]]:
     found: dict[str, tuple[Point, ...]] = {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            for number, row in enumerate(csv.DictReader(file), start=2):
-                point = Point(LABELS.index(row["class"]), int(row["point"]))
-                if point.frame < 0:
-                    raise ValueError(f"line {number}: frame {point.frame}")
+            for row in csv.DictReader(file):
+                point = Point(LABELS.index(row["class"]), _frame(row["point"]))
                 found[row["video_id"]] = (*found.get(row["video_id"], ()), point)
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise SourceError(
@@ -298,6 +302,12 @@ def _read_points(path: Path) -> dict[str, tuple[Point, ...]]:
             hint="It needs the columns class (n or p), video_id and point (a frame's number).",
         ) from error
     return found
+
+
+def _frame(text: str) -> int:
+    if (frame := int(text)) < 0:
+        raise ValueError(f"there is no frame {frame}")
+    return frame
 
 
 def _decoded(path: Path, kind: type[T]) -> T:

@@ -1,0 +1,1 @@
+"""TSL-Net, sentiment localisation (ACM MM 2022): its recipe, training and tests."""
