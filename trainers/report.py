@@ -51,7 +51,8 @@ def draw_curves(path: Path, history: History) -> None:
             continue
         axes = others if "recall" in name or "accuracy" in name else losses
         axes.plot(epochs, [entry[name] for entry in history], label=name.replace("_", " "))
-    losses.set_yscale("log")
+    if all(value > 0 for line in losses.lines for value in line.get_ydata()):
+        losses.set_yscale("log")
     for axes in (losses, others):
         axes.set_xlabel("epoch")
         if axes.lines:

@@ -10,6 +10,7 @@ from trainers.metrics.classification import (
     per_clip,
     recalls,
     softmax,
+    weighted_f1,
 )
 
 
@@ -70,3 +71,11 @@ def test_the_threshold_keeps_what_is_right() -> None:
 def test_no_threshold_where_it_does_not_help() -> None:
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4]])
     assert abstain_threshold(probabilities, np.array([0, 0]), np.ones(2)) == 0.0
+
+
+def test_f1_weighs_classes_by_their_size() -> None:
+    matrix = np.array([[8, 2, 0], [1, 4, 0], [0, 0, 0]])
+    first, second = 2 * 8 / (10 + 9), 2 * 4 / (5 + 6)
+    assert weighted_f1(matrix) == pytest.approx((10 * first + 5 * second) / 15)
+    assert weighted_f1(np.diag([3, 4])) == 1
+    assert np.isnan(weighted_f1(np.zeros((2, 2), np.int64)))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from jack_stream.models.registry import Model
-from trainers.audio_visual.network import backbone_digest, encoded
+from trainers.audio_visual.network import backbone_digest, encoded_inputs
 from trainers.audio_visual.samples import Inputs, Sampling
 from trainers.audio_visual.workers import Ahead, Workers
 from trainers.data.clips import Clip
@@ -83,10 +83,7 @@ class FeatureStore:
         return Inputs(kept["visual"], kept["audio"])
 
     def _made(self, inputs: Inputs) -> dict[str, npt.NDArray[Any]]:
-        return {
-            "visual": encoded(self._model.module, inputs.visual),
-            "audio": inputs.audio,
-        }
+        return vars(encoded_inputs(self._model.module, inputs))
 
     def _key(self, clip: Clip, view: int | None) -> str:
         if not self._backbone:

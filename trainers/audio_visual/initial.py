@@ -17,7 +17,7 @@ from jack_stream.weights import TrainingData, read_bundle
 from jack_stream.weights.bundle import SINGLE_FILE_SUFFIX
 from jack_stream.weights.checkpoint import read_checkpoint
 from jack_stream.weights.importing import fit
-from trainers.audio_visual.network import BACKBONE
+from trainers.audio_visual.network import BACKBONE, in_backbone
 
 __all__ = ["Beginning", "begin"]
 
@@ -98,11 +98,11 @@ def begin(model: Model, init: Path | None, backbones: Sequence[Path], *, frozen:
         taken |= fits
         licences += data
     chance = sorted(expected.keys() - taken.keys())
-    if frozen and any(name.startswith(BACKBONE) for name in chance):
+    if frozen and any(in_backbone(name) for name in chance):
         raise UsageError(
-            "the visual backbone is to be frozen, but no trained weights were given for it",
-            hint="Name some with --init or --init-backbone (3D ResNet-101 of Kinetics, as in the "
-            "paper), or train it: --set model.freeze_backbone=false.",
+            "the backbone is to be frozen, but no trained weights were given for it",
+            hint="Name some with --init, or of 3D ResNet-101 (Kinetics, as in the papers) with "
+            "--init-backbone, or train it: --set model.freeze_backbone=false.",
         )
     if chance:
         said.append(f"{len(chance)} tensors begin at random: {_grouped(chance)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,7 +20,7 @@ from trainers.audio_visual.task import logits_of
 from trainers.audio_visual.workers import Workers
 from trainers.data.clips import Clip
 from trainers.evaluation import ClipResults
-from trainers.metrics.classification import softmax
+from trainers.metrics.classification import accuracy, confusion_matrix, softmax, weighted_f1
 
 __all__ = ["EmotionResults", "measure", "results_of"]
 
@@ -38,27 +38,39 @@ class EmotionResults(ClipResults):
     polarities: npt.NDArray[np.float32] | None = None
 
     @property
-    def sentiment_accuracy(self) -> float | None:
-        """The share of clips whose predicted class has the polarity of the true one."""
+    def sentiments(self) -> npt.NDArray[np.int64] | None:
+        """Counts int64[2, 2], truth by row: negative and positive clips, by the predicted class."""
         if self.polarities is None:
             return None
-        return float((self.polarities[self.truth] == self.polarities[self.predicted]).mean())
+        return confusion_matrix(self.polarities[self.truth], self.polarities[self.predicted], 2)
+
+    @property
+    def _figures(self) -> dict[str, float]:
+        figures = {"F1": weighted_f1(self.matrix)}
+        if self.sentiments is not None:
+            figures["sentiment accuracy"] = accuracy(self.sentiments)
+            figures["sentiment F1"] = weighted_f1(self.sentiments)
+        return figures
 
     def lines(self) -> list[str]:
         """Accuracies, recalls, and the confusion matrix."""
         counted, figures, *table = super().lines()
-        if self.sentiment_accuracy is not None:
-            figures += f", sentiment accuracy {self.sentiment_accuracy:.3f}"
-        return [counted, figures, *table]
+        more = [f"{name} {value:.3f}" for name, value in self._figures.items()]
+        return [counted, ", ".join([figures, *more]), *table]
 
     def metrics(self, where: str) -> list[Metric]:
-        """Those of `ClipResults`, and the accuracy of the sentiment."""
+        """Those of `ClipResults`, F1, and both for the sentiment."""
         plain = [_by_clip(metric) for metric in super().metrics(where)]
-        if self.sentiment_accuracy is None:
-            return plain
-        name, note = "sentiment accuracy", "positive or negative, by the predicted class"
-        value = self.sentiment_accuracy
-        return [*plain, Metric(name=name, value=value, measured_on=plain[0].measured_on, note=note)]
+        where = plain[0].measured_on
+        notes = {"F1": "mean over the classes, each as often as it is true"}
+        sentiment = "positive or negative, by the predicted class"
+        return [
+            *plain,
+            *(
+                Metric(name=name, value=value, measured_on=where, note=notes.get(name, sentiment))
+                for name, value in self._figures.items()
+            ),
+        ]
 
 
 def results_of(
@@ -83,7 +95,7 @@ def results_of(
 def measure(
     model: Model, paths: Sequence[Path], names: Sequence[str], split: str | None
 ) -> EmotionResults:
-    """What ``jack-train test`` says of a bundle of VAANet or CTEN.
+    """What ``jack-train test`` says of a bundle of VAANet, CTEN or MART.
 
     Args:
         model: with its card.
@@ -102,8 +114,9 @@ def measure(
         raise UsageError(f"none of the {len(clips)} clips is named {' or '.join(names)}")
     card = model.origin.card if model.origin else None
     with Workers(_WORKERS) as workers:
-        hidden: Any = card.preprocessing.get("hide", "") if card else ""
-        logits = logits_of(model, sampling_of(model, hide=hidden), chosen, workers)
+        said: Mapping[str, Any] = card.preprocessing if card else {}
+        sampling = sampling_of(model, said.get("parts"), hide=said.get("hide", ""))
+        logits = logits_of(model, sampling, chosen, workers)
     return results_of(
         model.labels,
         chosen,

@@ -1,4 +1,4 @@
-"""The settings that the trainers of VAANet and CTEN share."""
+"""The settings that the trainers of VAANet, CTEN and MART share."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ from trainers import recipe
 from trainers.bundling import CardSettings
 from trainers.recipe import OptimizerSettings, ScheduleSettings, Section
 
-__all__ = ["ClipRecipe", "ModelSettings"]
+__all__ = ["ClipRecipe", "ModelSettings", "NetworkSettings"]
 
 
-class ModelSettings(Section):
-    """The network, and what of it is trained."""
+class NetworkSettings(Section):
+    """What of a network is trained."""
+
+    freeze_backbone: bool = Field(
+        default=True, description="Use the visual backbone as it is, as the papers do."
+    )
+
+
+class ModelSettings(NetworkSettings):
+    """The networks on 3D ResNet."""
 
     seq_len: int = Field(default=16, ge=1, description="Snippets of a clip.")
     width: int = Field(default=64, ge=8, multiple_of=8, description="64 is the paper's.")
     depths: list[int] = Field(
         default=[3, 4, 23, 3], min_length=4, max_length=4, description="Of the visual backbone."
-    )
-    freeze_backbone: bool = Field(
-        default=True, description="Use the visual backbone as it is, as the papers do."
     )
 
 
@@ -75,7 +80,7 @@ class ClipRecipe(Section):
     method: ClassVar[str]
     title: ClassVar[str]
 
-    model: ModelSettings = ModelSettings()
+    model: NetworkSettings = ModelSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings
     data: DataSettings = DataSettings()
@@ -92,3 +97,8 @@ class ClipRecipe(Section):
     def architecture(self, classes: int) -> dict[str, Any]:
         """The arguments of ``jack_stream.models.create``."""
         return {"n_classes": classes, **self.model.model_dump(exclude={"freeze_backbone"})}
+
+    @property
+    def judged_snippets(self) -> int | None:
+        """Snippets of a clip that is judged, where the architecture leaves that open."""
+        return None

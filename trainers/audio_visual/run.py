@@ -50,6 +50,7 @@ class _Outcome:
     results: Mapping[str, EmotionResults]
     best_epoch: int
     history: Sequence[Mapping[str, float]]
+    facts: Mapping[str, str]
 
 
 def run_clips(
@@ -107,13 +108,17 @@ def _trained(
 ) -> _Outcome:
     """Train, take the best weights, calibrate and test them."""
     sampling = sampling_of(
-        model, probability=recipe.augmentation.probability, hide=recipe.data.hide
+        model,
+        recipe.judged_snippets,
+        probability=recipe.augmentation.probability,
+        hide=recipe.data.hide,
     )
     with Workers(recipe.data.workers) as workers:
         store = FeatureStore(run / FEATURES, model, sampling, workers)
         task = make_task(recipe, model, data, store)
         history = train(task, run, recipe.schedule, resume=resume)
-        best = load_checkpoint(run / BEST, task.module, None)
+        best = load_checkpoint(run / BEST, task.module, task.optimizer)
+        task.finish()
         task.module.eval()
         decision = _decision(data, task.logits(data.validation))
         results = {
@@ -126,7 +131,7 @@ def _trained(
             )
             for name, clips in data.test.items()
         }
-    return _Outcome(decision, results, best["best_epoch"] + 1, history)
+    return _Outcome(decision, results, best["best_epoch"] + 1, history, task.facts())
 
 
 def _decision(data: Division, logits: npt.NDArray[np.float64]) -> Decision:
@@ -152,6 +157,7 @@ def _facts(data: Division, outcome: _Outcome, beginning: Beginning) -> dict[str,
         "best epoch": str(outcome.best_epoch),
         "temperature": f"{outcome.decision.temperature:.3f}",
         "abstain below": f"{outcome.decision.abstain_below:.2f}",
+        **outcome.facts,
     }
 
 
@@ -188,7 +194,8 @@ def _preprocessing(recipe: ClipRecipe, data: Division) -> dict[str, Any]:
     rates = {sound_rate(clip.sound) for clip in data.training if clip.sound is not None}
     return {
         "picture": "shorter side to 112 pixels, centre square, RGB 0..255",
-        "snippets": "16 frames from the middle of each of seq_len equal parts",
+        "snippets": "16 frames from the middle of each of the clip's equal parts",
+        **({"parts": recipe.judged_snippets} if recipe.judged_snippets else {}),
         "sound_rates_hz": sorted(rates),
         **({"hide": recipe.data.hide} if recipe.data.hide else {}),
     }

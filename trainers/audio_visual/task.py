@@ -1,4 +1,4 @@
-"""What the tasks of VAANet and CTEN share in the training loop."""
+"""What the tasks of VAANet, CTEN and MART share in the training loop."""
 
 from __future__ import annotations
 
@@ -46,16 +46,23 @@ class ClipTask(ABC, Generic[RecipeT]):
     Attributes:
         module: the Jittor module.
         optimizer: of its parameters.
+        sampling: how training samples are drawn.
+        judging: how clips that are judged become inputs.
     """
 
     def __init__(self, recipe: RecipeT, model: Model, data: Division, store: FeatureStore) -> None:
         self.recipe, self.model, self.data = recipe, model, data
         self.module = model.module
         self.module.freeze_backbone = recipe.model.freeze_backbone
-        self.optimizer = make_optimizer(self.module, recipe.optimizer)
+        self.optimizer = self.make_optimizer()
         counts = np.bincount([clip.label for clip in data.training], minlength=len(data.labels))
         self._weights = class_weights(recipe.loss.class_weights, counts)
-        self.store, self.sampling, self.workers = store, store.sampling, store.workers
+        self.store, self.workers = store, store.workers
+        self.sampling = self.judging = store.sampling
+
+    def make_optimizer(self) -> Any:
+        """Over all that is trained."""
+        return make_optimizer(self.module, self.recipe.optimizer)
 
     def batches(self, rng: np.random.Generator) -> Sequence[list[Sample]]:
         """Samples of the training clips in a new order; the last ones that fill no batch wait.
@@ -91,17 +98,27 @@ class ClipTask(ABC, Generic[RecipeT]):
     def logits(self, clips: Sequence[Clip]) -> npt.NDArray[np.float64]:
         """Of clips, seen as on a live stream: float64 [N, C]."""
         if not self.module.freeze_backbone:
-            return logits_of(self.model, self.sampling, clips, self.workers)
+            return logits_of(self.model, self.judging, clips, self.workers)
         self.store.fill(clips, [None])
         jobs = [[(clip, None) for clip in some] for some in _in_groups(clips)]
-        return _judged(self.model, self.sampling, Ahead(Workers(0), self._kept_sample, jobs))
+        return _judged(self.model, self.judging, Ahead(Workers(0), self._kept_sample, jobs))
 
     def classified(self, logits: Var, labels: Var) -> Var:
         """The recipe's loss of a batch: a scalar."""
         penalty, polarities = self.recipe.loss.penalty, self.data.polarities
+        weights, factor = self._weights, 1.0
+        if weights is not None and len(labels) == 1:  # a mean over one would undo its weight
+            factor, weights = float(weights[labels.item()]), None
         if penalty and polarities is not None:
-            return pcce(logits, labels, polarities, penalty=penalty, weights=self._weights)
-        return weighted_mean(cross_entropy(logits, labels), labels, self._weights)
+            return factor * pcce(logits, labels, polarities, penalty=penalty, weights=weights)
+        return factor * weighted_mean(cross_entropy(logits, labels), labels, weights)
+
+    def finish(self) -> None:
+        """Called once, when the best epoch's weights and optimizer have been read again."""
+
+    def facts(self) -> dict[str, str]:
+        """What the report should say besides what it says of every method."""
+        return {}
 
     def _kept_sample(self, clip: Clip, view: int | None) -> Sample:
         return Sample(clip, self.store.load(clip, view), view)

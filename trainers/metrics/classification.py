@@ -14,6 +14,7 @@ __all__ = [
     "per_clip",
     "recalls",
     "softmax",
+    "weighted_f1",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -52,6 +53,16 @@ def average_recall(matrix: IntArray) -> float:
     of_class = recalls(matrix)
     present = of_class[np.isfinite(of_class)]
     return float(present.mean()) if len(present) else float("nan")
+
+
+def weighted_f1(matrix: IntArray) -> float:
+    """The mean of the classes' F1, each counting as often as it is true; NaN without samples.
+
+    A class's F1 is ``2 hits / (true + predicted)``.
+    """
+    true, predicted = matrix.sum(1), matrix.sum(0)
+    of_class = 2 * np.diag(matrix) / np.maximum(true + predicted, 1)
+    return float((of_class * true).sum() / true.sum()) if true.sum() else float("nan")
 
 
 def per_clip(
