@@ -13,6 +13,8 @@ from trainers.bpm_gcn import command as bpm_gcn
 from trainers.commands import data
 from trainers.commands.measure import measure
 from trainers.cten import command as cten
+from trainers.mart import command as mart
+from trainers.tsl_net import command as tsl_net
 from trainers.vaanet import command as vaanet
 
 __all__ = ["app", "main", "run_alone"]
@@ -28,6 +30,8 @@ app = typer.Typer(
 app.command("bpm-gcn")(bpm_gcn.train)
 app.command("vaanet")(vaanet.train)
 app.command("cten")(cten.train)
+app.command("mart")(mart.train)
+app.command("tsl-net")(tsl_net.train)
 app.command("test")(measure)
 app.add_typer(data.app, name="data")
 

@@ -16,6 +16,8 @@ METHODS = {
     "bpm-gcn": "trainers.bpm_gcn.measure",
     "vaanet": "trainers.vaanet.measure",
     "cten": "trainers.cten.measure",
+    "mart": "trainers.mart.measure",
+    "tsl-net": "trainers.tsl_net.measure",
 }
 """Where each method's ``measure(model, paths, names, split) -> Results`` is."""
 
