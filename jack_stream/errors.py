@@ -10,6 +10,8 @@ __all__ = [
     "BundleError",
     "ConfigError",
     "JackError",
+    "JournalCorruptError",
+    "JournalError",
     "KeysError",
     "MissingDependencyError",
     "ModelInputError",
@@ -67,6 +69,16 @@ class SourceLostError(SourceError):
     """A source that worked is gone (unplugged, stalled, server died). Trying again may help."""
 
     exit_code = 75
+
+
+class JournalError(JackError):
+    """The journal of events can't be read or written now. Trying again later may help."""
+
+    exit_code = 66
+
+
+class JournalCorruptError(JournalError):
+    """The file is no sound SQLite database. Only a new one helps."""
 
 
 class MissingDependencyError(JackError):

@@ -15,6 +15,7 @@ __all__ = [
     "EventWindow",
     "Latency",
     "ModelInfo",
+    "Position",
     "decode",
     "encode",
     "topic_of",
@@ -99,6 +100,20 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     trained: bool
 
 
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an event stands in the journal.
+
+    Attributes:
+        journal: the journal's random name.
+        number: counts all events of the journal from 1 without gaps.
+        previous: the number of the same stream's event before, 0 for its first.
+    """
+
+    journal: str
+    number: int
+    previous: int
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag="emotion", tag_field="type"):
     """One prediction for one window, and one person where the method tells people apart.
 
@@ -120,6 +135,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag="emotion", tag_field=
             localise.
         published_at_ns: when the event was made.
         latency: where the time went.
+        position: where it stands in the journal; None if it is in none.
+        retained: whether it was sent only to say how things stood when the subscriber came.
     """
 
     v: int = SCHEMA_VERSION
@@ -138,6 +155,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag="emotion", tag_field=
     segments: tuple[EventSegment, ...] = ()
     published_at_ns: int
     latency: Latency
+    position: Position | None = None
+    retained: bool = False
 
 
 _encoder = msgspec.json.Encoder()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jack_stream.errors import WireError
-from jack_stream.events.schema import Event, EventSegment, decode, encode, topic_of
+from jack_stream.events.schema import Event, EventSegment, Position, decode, encode, topic_of
 from tests.events.making import event
 
 _SEGMENT = EventSegment(label="sad", score=0.5, start_ns=1, end_ns=2, start_s=0.0, end_s=1.0)
@@ -23,6 +23,7 @@ _SEGMENT = EventSegment(label="sad", score=0.5, start_ns=1, end_ns=2, start_s=0.
         event(),
         event(7, person=None, method="vaanet", modalities=("video", "audio")),
         event(degraded=("audio missing",), support=0.5, segments=(_SEGMENT,), trained=False),
+        event(position=Position(journal="cafe", number=7, previous=5), retained=True),
     ],
 )
 def test_what_goes_in_comes_out(made: Event) -> None:
@@ -59,6 +60,8 @@ def test_the_payload_is_plain_json_with_these_keys() -> None:
             "inference_ms": 4.0,
             "publish_ms": 8.0,
         },
+        "position": None,
+        "retained": False,
     }
 
 
