@@ -13,6 +13,7 @@ The pickle is read as data (`jack_stream.weights.unpickle`): numbers, texts, lis
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,8 @@ def _labels(path: Path, count: int) -> tuple[list[str], list[int]]:
 
 def _names_and_codes(path: Path) -> tuple[list[str], npt.NDArray[Any]]:
     try:
-        with path.open("rb") as file:
-            found = read_pickle(file, str(path), path.stat().st_size)
-        names, codes = found
+        stored = path.read_bytes()  # a file would be asked for as much as its contents claim
+        names, codes = read_pickle(io.BytesIO(stored), str(path), len(stored))
         numbers = [_plain(code) for code in codes] if isinstance(codes, list) else _plain(codes)
         return [str(_plain(name)) for name in _plain(names)], np.asarray(numbers)
     except (OSError, BundleError, ValueError, TypeError) as error:

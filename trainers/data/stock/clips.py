@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-from jack_stream.errors import SourceError
 from trainers.data.clip import Clip
-from trainers.data.clip_media import pictures, probe, samples_of
+from trainers.data.clip_media import probe
 from trainers.data.clips import find_clips
 from trainers.data.prepare.pieces import make_all
+from trainers.data.stock.decoded import Decoded
 from trainers.data.stock.inventory import Inventory, duration
 
 __all__ = ["stock"]
-
-
-@dataclass(frozen=True)
-class _Decoded:
-    """Decodes all of a clip, to see whether it can be."""
-
-    clip: Clip
-
-    @property
-    def name(self) -> str:
-        return self.clip.name
-
-    def done(self) -> bool:
-        return False
-
-    def make(self) -> None:
-        count = sum(1 for _ in pictures(self.clip.frames))
-        if count != self.clip.n_frames:
-            raise SourceError(
-                f"{self.clip.frames}: ends after {count} of {self.clip.n_frames} pictures"
-            )
-        if self.clip.sound is not None:
-            samples_of(self.clip.sound, 16000)
 
 
 def stock(path: Path, *, decode: bool, jobs: int) -> Inventory:
@@ -46,9 +22,8 @@ def stock(path: Path, *, decode: bool, jobs: int) -> Inventory:
     every = [clip for clips in subsets.values() for clip in clips]
     faults = list(found.faults)
     if decode:
-        faults += make_all(
-            [_Decoded(clip) for clip in every], "decode", jobs=jobs, skip_corrupt=True
-        )
+        pieces = [Decoded(clip.name, clip.frames, clip.n_frames, clip.sound) for clip in every]
+        faults += make_all(pieces, "decode", jobs=jobs, skip_corrupt=True)
     counts = found.counts()
     rows = [
         (

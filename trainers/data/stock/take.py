@@ -22,7 +22,7 @@ def take_stock(path: Path, *, decode: bool = False, jobs: int = 1) -> Inventory:
     Raises:
         SourceError: it is of no kind that is known, or can't be read at all.
     """
-    from trainers.data.stock import clips, tsl, walks  # noqa: PLC0415 - each as it is needed
+    from trainers.data.stock import clips, sounds, tsl, walks  # noqa: PLC0415 - each as it is needed
 
     if not path.exists():
         raise SourceError(f"{path}: there is no such file or folder")
@@ -32,8 +32,11 @@ def take_stock(path: Path, *, decode: bool = False, jobs: int = 1) -> Inventory:
         return clips.stock(path, decode=decode, jobs=jobs)
     if walks.fits(path):
         return walks.stock(path)
+    if sounds.fits(path):
+        return sounds.stock(path, decode=decode, jobs=jobs)
     raise SourceError(
         f"{path}: is no data set of a kind that is known here",
         hint="docs/datasets.md shows every layout: videos as CLASS/clip.mp4 or as imgs/, mp3/ and "
-        "a JSON; TSL-300's files; walks as .npz, .h5 or _joint.npy.",
+        "a JSON; sounds with RAVDESS's or EmoDB's names or one CSV; TSL-300's files; walks as "
+        ".npz, .h5 or _joint.npy.",
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +13,8 @@ import numpy as np
 from jack_stream.errors import SourceError
 from trainers.data.clip import Fault
 from trainers.data.stock.inventory import Inventory, duration
+from trainers.data.tsl300 import LABELS
+from trainers.metrics.localization import read_ground_truth
 
 __all__ = ["fits", "stock"]
 
@@ -23,28 +24,15 @@ _ANNOTATIONS = ("videosenti_gt.json", "gt.json")  # the first has the training v
 _POINTS = 3
 
 
-class _Segment(msgspec.Struct):
-    segment: tuple[str | float, str | float]
-    label: str
-
-
-class _Video(msgspec.Struct):
-    subset: str
-    annotations: list[_Segment] = []
-
-
-class _GroundTruth(msgspec.Struct):
-    database: dict[str, _Video]
-
-
 def fits(path: Path) -> bool:
-    """Whether it has TSL-300's splits."""
-    return path.is_dir() and any((path / f"split_{subset}.txt").is_file() for subset in _SUBSETS)
+    """Whether it has TSL-300's splits or segments."""
+    splits = [f"split_{subset}.txt" for subset in _SUBSETS]
+    return any((path / name).is_file() for name in (*splits, *_ANNOTATIONS))
 
 
 def stock(path: Path) -> Inventory:
     """Videos, segments, points and features by subset."""
-    truth, annotation = _truth(path)
+    annotation = next((name for name in _ANNOTATIONS if (path / name).is_file()), "")
     rates = _json(path / "fps_dict.json", dict[str, float]) or {}
     lengths = _json(path / "len_duration_dict.json", dict[str, float])
     lengths = lengths or _json(path / "time.json", dict[str, float]) or {}
@@ -52,19 +40,20 @@ def stock(path: Path) -> Inventory:
     faults: list[Fault] = []
     rows = []
     notes = [
-        "split: the owners', in split_train.txt and split_test.txt",
+        "split: the owners', in split_train.txt and split_test.txt or by the segments' subset",
         f"segments: {annotation or 'none: there is no gt.json, so nothing can be tested on it'}",
     ]
     total: Counter[str] = Counter()
     for subset in _SUBSETS:
-        videos = _lines(path / f"split_{subset}.txt")
+        truth = read_ground_truth(path / annotation, subset, LABELS) if annotation else {}
+        videos = _lines(path / f"split_{subset}.txt") or list(truth)
         places = [path / "features" / subset / kind for kind in _FEATURES]
         absent = {place for place in places if not place.is_dir()}
         faults += [Fault(subset, f"there is no folder {place}") for place in sorted(absent)]
         counted: Counter[str] = Counter({"videos": len(videos)})
         seconds = sum(lengths.get(video, 0.0) for video in videos)
         for video in videos:
-            counted.update(f"segments {s.label}" for s in truth.get(video, []))
+            counted.update(f"segments {LABELS[s.label]}" for s in truth.get(video, []))
             counted["points"] += points[video] if subset == "train" else 0
             if video not in rates:
                 faults.append(Fault(video, "fps_dict.json has no frame rate for it"))
@@ -99,14 +88,6 @@ def _fault(path: Path, width: int) -> str:
         return f"{path} can't be read: {error}"
     good = len(shape) == 2 and shape[0] > 0 and shape[1] == width
     return "" if good else f"{path} has the shape {[*shape]} instead of [T, {width}]"
-
-
-def _truth(path: Path) -> tuple[Mapping[str, list[_Segment]], str]:
-    for name in _ANNOTATIONS:
-        found = _json(path / name, _GroundTruth)
-        if found is not None:
-            return {video: entry.annotations for video, entry in found.database.items()}, name
-    return {}, ""
 
 
 def _points(path: Path) -> Counter[str]:
