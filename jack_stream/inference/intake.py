@@ -16,6 +16,7 @@ from jack_stream.wire.receiver import Receiver
 __all__ = ["Intake"]
 
 _SLICE_S = 0.1
+_MAX_SESSIONS = 4096
 
 
 class Intake:
@@ -69,7 +70,7 @@ class Intake:
                     self._queue.put(Job(window, analyzer, self._clock.now_ns()), stop)
             if isinstance(message, End):
                 self._note_end(message)
-            else:
+            elif len(self._seen[stream]) < _MAX_SESSIONS:
                 self._seen[stream].add(message.stamp.session)
 
     def counters(self) -> dict[str, int]:
@@ -82,7 +83,8 @@ class Intake:
 
     def _note_end(self, end: End) -> None:
         """A recording has the sessions of several processes behind one publisher."""
-        self._ended[end.stamp.stream].add(end.stamp.session)
+        if len(self._ended[end.stamp.stream]) < _MAX_SESSIONS:
+            self._ended[end.stamp.stream].add(end.stamp.session)
         if all(
             len(self._ended[stream]) >= count and self._seen[stream] <= self._ended[stream]
             for stream, count in self._publishers.items()

@@ -6,11 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
+from jack_stream.clock import NS_PER_S
 from jack_stream.window.spec import Modality, Sample, Window, WindowSpec
 from jack_stream.window.track import Track, start_of, stop_of
 from jack_stream.wire.messages import Audio, End, Frame, Poses
 
 __all__ = ["WindowAssembler"]
+
+LEAP_NS = 60 * NS_PER_S
+"""Time that passes over more than this without a sample was never watched: nothing is cut of it."""
+_MAX_PER_S = 500
 
 
 class WindowAssembler:
@@ -27,8 +32,8 @@ class WindowAssembler:
             pictures would take hundreds of megabytes.
 
     Attributes:
-        counters: ``used`` and ``dropped_late``, ``dropped_double``, ``dropped_reset`` samples;
-            ``windows``, ``windows_degraded``.
+        counters: ``used`` and ``dropped_late``, ``dropped_double``, ``dropped_reset``,
+            ``dropped_full`` samples; ``windows``, ``windows_degraded``; ``leaps`` of time.
     """
 
     def __init__(
@@ -43,6 +48,8 @@ class WindowAssembler:
         self._next = 0
         self._given = 0
         self._newest_ns = 0
+        span_ns = spec.length_ns + spec.hop_ns + spec.lateness_ns
+        self._max_samples = 1000 + _MAX_PER_S * span_ns // NS_PER_S
 
     def add(self, message: Frame | Audio | Poses | End) -> None:
         """Take a message of this stream; other modalities than the spec's are passed over."""
@@ -51,18 +58,24 @@ class WindowAssembler:
             for ended in self._tracks.values():
                 if ended.session == message.stamp.session:
                     ended.ended = True
-                    self._newest_ns = max(self._newest_ns, message.stamp.captured_at_ns)
+                    end_ns = min(message.stamp.captured_at_ns, self._newest_ns + LEAP_NS)
+                    self._newest_ns = max(self._newest_ns, end_ns)
             return
         track = self._tracks.get(_modality(message))
         if track is None:
             return
         if track.origin_ns not in (None, message.stamp.origin_ns) or self._origin_ns is None:
             self._begin(message)
+        elif self._leaps(message, track):
+            self.counters["leaps"] += 1
+            self._begin(message, leaped=True)
         track.origin_ns = message.stamp.origin_ns
         if isinstance(message, Frame) and self._shrink is not None:
             message = self._shrink(message)
         if stop_of(message) < self._start_of(self._next):
             self.counters["dropped_late"] += 1
+        elif len(track.samples) >= self._max_samples:
+            self.counters["dropped_full"] += 1
         elif track.add(message):
             self.counters["used"] += 1
             self._newest_ns = max(self._newest_ns, stop_of(message))
@@ -79,7 +92,21 @@ class WindowAssembler:
         if self._is_over() and self._given == 0 and any(t.samples for t in self._tracks.values()):
             yield self._cut(short=True)
 
-    def _begin(self, message: Sample) -> None:
+    def _leaps(self, message: Sample, track: Track) -> bool:
+        """Whether a sample lies so far off that its clock was set, its machine slept, or it lies.
+
+        Back only for a new run of the only sender there is: time within a run never goes back.
+        """
+        if self._newest_ns and start_of(message) > self._newest_ns + self.spec.length_ns + LEAP_NS:
+            return True
+        others = [one for one in self._tracks.values() if one is not track]
+        return (
+            message.stamp.session != track.session
+            and start_of(message) < self._start_of(self._next) - LEAP_NS
+            and all(one.watermark_ns is None for one in others)
+        )
+
+    def _begin(self, message: Sample, *, leaped: bool = False) -> None:
         """Lay the grid: for devices from the next full hop, for media from media time zero."""
         origin_ns = message.stamp.origin_ns
         for track in self._tracks.values():
@@ -91,7 +118,7 @@ class WindowAssembler:
         self._given = 0
         self._newest_ns = 0
         since = start_of(message) - origin_ns
-        self._next = 0 if origin_ns else -(-since // self.spec.hop_ns)
+        self._next = 0 if origin_ns and not leaped else -(-since // self.spec.hop_ns)
 
     def _start_of(self, index: int) -> int:
         return (self._origin_ns or 0) + index * self.spec.hop_ns

@@ -30,6 +30,9 @@ DEFAULT_CAPACITY: dict[Kind, int] = {
     "health": 64,
 }
 """Messages of a kind and stream that wait at the most before the oldest is dropped."""
+_MAX_QUEUES = 256
+_MAX_BYES = 64
+_MAX_GAP = 1_000_000
 _POLL_MS = 50
 _log = structlog.get_logger()
 
@@ -62,8 +65,9 @@ class Receiver:
     Attributes:
         received: messages that came, malformed ones included.
         used: messages that :meth:`get` handed out.
-        dropped: by reason: ``superseded`` by newer ones, ``malformed``.
-        lost: messages that were sent but never came, from gaps in the sequence numbers, by stream.
+        dropped: by reason: ``superseded`` by newer ones, ``malformed``, of ``too_many`` streams.
+        lost: messages that were sent but never came, from gaps in the sequence numbers, by stream;
+            a million at most for one gap.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class Receiver:
         self._changed = threading.Condition()
         self._stopped = False
         self._warned: set[str] = set()
+        self._byes: deque[bytes] = deque()
         # A dash: it will not say when it has a session's end, because it takes none.
         self._name = ("" if "end" in kinds else "-").encode() + secrets.token_hex(8).encode()
         self._socket = (context or zmq.Context.instance()).socket(zmq.SUB)
@@ -186,6 +191,9 @@ class Receiver:
         key = (kind_of(message), message.stamp.stream)
         with self._changed:
             self.received += 1
+            if key not in self._queues and len(self._queues) >= _MAX_QUEUES:
+                self.dropped["too_many"] += 1
+                return
             self._count_lost(key, message)
             queue = self._queues.setdefault(key, deque())
             limit = self._capacity[key[0]]
@@ -197,13 +205,22 @@ class Receiver:
             queue.append((self.received, Received(message, parts)))
             self._changed.notify_all()
         if isinstance(message, End):
-            self._socket.subscribe(BYE + self._name + b"." + message.stamp.session.encode())
+            self._say_bye(message.stamp.session)
+
+    def _say_bye(self, session: str) -> None:
+        """Let the sender know that this has its end; old news are taken back."""
+        bye = BYE + self._name + b"." + session.encode()
+        if bye not in self._byes:
+            self._socket.subscribe(bye)
+            self._byes.append(bye)
+        if len(self._byes) > _MAX_BYES:
+            self._socket.unsubscribe(self._byes.popleft())
 
     def _count_lost(self, key: tuple[Kind, str], message: Message) -> None:
         stamp = message.stamp
         session, seq = self._last.get(key, (stamp.session, stamp.seq - 1))
         if session == stamp.session and stamp.seq > seq + 1:
-            self.lost[stamp.stream] += stamp.seq - seq - 1
+            self.lost[stamp.stream] += min(stamp.seq - seq - 1, _MAX_GAP)
         self._last[key] = (stamp.session, stamp.seq)
 
     def _warn_once(self, cause: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jack_stream.clock import NS_PER_S
 from jack_stream.window.assembler import WindowAssembler
 from jack_stream.window.sound import cut_sound
 from jack_stream.window.spec import Sample, Window, WindowSpec
@@ -171,3 +172,65 @@ class TestSound:
         other = replace(_sound(1, 20.0), sample_rate=16000)
         with pytest.raises(ValueError, match="8000, 16000"):
             cut_sound([_sound(0, 0.0), other], ORIGIN, ORIGIN + MS)
+
+
+def _instants(times_s: list[float], session: str = "s") -> list[Frame]:
+    image = np.zeros((1, 1, 3), np.uint8)
+    return [
+        Frame(Stamp("door", seq, round(at_s * NS_PER_S), session), image, (1, 1))
+        for seq, at_s in enumerate(times_s)
+    ]
+
+
+def _second_by_second() -> WindowAssembler:
+    return WindowAssembler("door", WindowSpec(NS_PER_S, NS_PER_S, ("frame",), 0))
+
+
+@pytest.mark.parametrize("leap_s", [120.0, 3e7, 9e9])
+def test_a_leap_of_time_is_not_filled_with_windows(leap_s: float) -> None:
+    assembler = _second_by_second()
+    times_s = [*np.arange(0, 3, 0.1), *(leap_s + np.arange(0, 3, 0.1))]
+    windows = []
+    for frame in _instants(times_s):
+        assembler.add(frame)
+        windows += assembler.ready()
+    assert len(windows) < 8
+    assert {window.start_ns // NS_PER_S for window in windows} >= {0, 1, int(leap_s) + 1}
+    assert assembler.counters["leaps"] == 1
+
+
+def test_a_leap_within_a_medium_keeps_its_grid() -> None:
+    assembler = WindowAssembler("door", WindowSpec(NS_PER_S, 3 * NS_PER_S, ("frame",), 0))
+    origin_ns = 5 * NS_PER_S
+    windows = []
+    for frame in _instants([0, 0.5, 1.0, 500, 501, 502, 503, 504]):
+        stamp = replace(
+            frame.stamp, captured_at_ns=frame.stamp.captured_at_ns + origin_ns, origin_ns=origin_ns
+        )
+        assembler.add(replace(frame, stamp=stamp))
+        windows += assembler.ready()
+    assert all((window.start_ns - origin_ns) % (3 * NS_PER_S) == 0 for window in windows)
+    assert [window.index for window in windows] == [0, 167]
+
+
+def test_an_end_in_the_far_future_makes_no_more_windows_than_a_minute_has() -> None:
+    assembler = _second_by_second()
+    for frame in _instants([0, 0.5, 1.0]):
+        assembler.add(frame)
+    assembler.add(End(Stamp("door", 0, 2**62, "s"), "a lie"))
+    assert len(list(assembler.ready())) <= 62
+
+
+def test_a_sender_whose_clock_was_set_back_is_heard_again() -> None:
+    assembler = _second_by_second()
+    for frame in [*_instants([5000, 5001, 5002]), *_instants([10.0, 11.0, 12.5], "anew")]:
+        assembler.add(frame)
+    assert [window.start_ns // NS_PER_S for window in assembler.ready()] == [10, 11]
+
+
+def test_samples_at_one_instant_do_not_pile_up_for_ever() -> None:
+    assembler = _second_by_second()
+    for frame in _instants([0.0] * 4000):
+        assembler.add(frame)
+    assert assembler.counters["used"] == 2000
+    assert assembler.counters["dropped_full"] == 2000
