@@ -54,12 +54,7 @@ class WindowAssembler:
     def add(self, message: Frame | Audio | Poses | End) -> None:
         """Take a message of this stream; other modalities than the spec's are passed over."""
         if isinstance(message, End):
-            # Others' ends say nothing: poses may still come long after their camera has ended.
-            for ended in self._tracks.values():
-                if ended.session == message.stamp.session:
-                    ended.ended = True
-                    end_ns = min(message.stamp.captured_at_ns, self._newest_ns + LEAP_NS)
-                    self._newest_ns = max(self._newest_ns, end_ns)
+            self._note_end(message)
             return
         track = self._tracks.get(_modality(message))
         if track is None:
@@ -91,6 +86,14 @@ class WindowAssembler:
             yield self._cut()
         if self._is_over() and self._given == 0 and any(t.samples for t in self._tracks.values()):
             yield self._cut(short=True)
+
+    def _note_end(self, end: End) -> None:
+        # Others' ends say nothing: poses may still come long after their camera has ended.
+        for track in self._tracks.values():
+            if track.session == end.stamp.session:
+                track.ended = True
+                end_ns = min(end.stamp.captured_at_ns, self._newest_ns + LEAP_NS)
+                self._newest_ns = max(self._newest_ns, end_ns)
 
     def _leaps(self, message: Sample, track: Track) -> bool:
         """Whether a sample lies so far off that its clock was set, its machine slept, or it lies.
