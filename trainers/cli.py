@@ -16,6 +16,7 @@ from trainers.cten import command as cten
 from trainers.mart import command as mart
 from trainers.tsl_net import command as tsl_net
 from trainers.vaanet import command as vaanet
+from trainers.vaanet_audio import command as vaanet_audio
 
 __all__ = ["app", "main", "run_alone"]
 
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command("bpm-gcn")(bpm_gcn.train)
 app.command("vaanet")(vaanet.train)
 app.command("cten")(cten.train)
+app.command("vaanet-audio")(vaanet_audio.train)
 app.command("mart")(mart.train)
 app.command("tsl-net")(tsl_net.train)
 app.command("test")(measure)

@@ -15,6 +15,7 @@ __all__ = ["METHODS", "measure"]
 METHODS = {
     "bpm-gcn": "trainers.bpm_gcn.measure",
     "vaanet": "trainers.vaanet.measure",
+    "vaanet-audio": "trainers.vaanet_audio.measure",
     "cten": "trainers.cten.measure",
     "mart": "trainers.mart.measure",
     "tsl-net": "trainers.tsl_net.measure",

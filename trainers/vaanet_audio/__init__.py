@@ -1,0 +1,1 @@
+"""VAANet's audio stream on voices: trained and tested by speaker."""

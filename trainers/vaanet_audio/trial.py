@@ -1,0 +1,168 @@
+"""One training on some recordings and one test on others, kept in a folder of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+
+from jack_stream.errors import SourceError, UsageError
+from jack_stream.models.registry import Model
+from trainers.checkpoint import load_checkpoint
+from trainers.data.sounds import Recording
+from trainers.loop import BEST, LAST, train
+from trainers.vaanet_audio.recipe import VoiceRecipe
+from trainers.vaanet_audio.results import Heard
+from trainers.vaanet_audio.task import VoiceTask
+from trainers.vaanet_audio.windows import Spectra, logits_of, windows_of
+
+__all__ = ["Trained", "Training", "hold_out"]
+
+HEARD = "heard.npz"
+_RANDOM_SHARE = 0.2
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training.
+
+    Attributes:
+        model: with the weights that were kept.
+        history: one mapping of figures per epoch.
+        validation: what was not learned from, and what is said of it; None without any.
+    """
+
+    model: Model
+    history: list[dict[str, float]]
+    validation: Heard | None
+
+
+@dataclass(frozen=True)
+class Training:
+    """What all trainings of a run have in common.
+
+    Attributes:
+        recipe: the settings.
+        labels: the classes.
+        spectra: of all recordings that any of them learns from.
+        resume: go on where one was interrupted.
+        initial: weights to begin from.
+    """
+
+    recipe: VoiceRecipe
+    labels: tuple[str, ...]
+    spectra: Spectra
+    resume: bool = False
+    initial: Mapping[str, Any] | None = None
+
+    def on(self, recordings: Sequence[Recording], folder: Path) -> Trained:
+        """Learn from recordings, less those held out for validation."""
+        recipe = self.recipe
+        learned, held = hold_out(recordings, recipe.data.validation_speakers, recipe.schedule.seed)
+        windows = None
+        if held:
+            windows = windows_of(held, recipe.voice, recipe.frames, recipe.data.hop_s)
+        task = VoiceTask(
+            recipe,
+            self.labels,
+            learned,
+            self.spectra,
+            validation=(held, windows) if windows else None,
+            initial=self.initial,
+        )
+        history = train(task, folder, recipe.schedule, resume=self.resume)
+        load_checkpoint(folder / (BEST if held else LAST), task.module, None)
+        task.module.eval()
+        validation = None
+        if windows is not None:
+            logits = logits_of(task.model, windows)
+            validation = Heard("validation", self.labels, tuple(held), windows.owner, logits)
+        return Trained(task.model, history, validation)
+
+    def test(
+        self, part: str, learned: Sequence[Recording], tested: Sequence[Recording], folder: Path
+    ) -> Heard:
+        """Learn from some recordings and listen to others; a part that is done is read back.
+
+        Raises:
+            UsageError: the folder's part was made with other settings or recordings.
+        """
+        key = self._key(learned, tested)
+        done = folder / HEARD
+        if done.exists() and self.resume:
+            return _read(done, key, part, self.labels, tested)
+        trained = self.on(learned, folder)
+        heard = self.hear(part, trained.model, tested)
+        np.savez(done, key=np.array(key), owner=heard.owner, logits=heard.logits)
+        return heard
+
+    def hear(self, part: str, model: Model, recordings: Sequence[Recording]) -> Heard:
+        """What a network says of recordings whose classes it knows."""
+        known = tuple(r for r in recordings if r.label in self.labels)
+        windows = windows_of(known, self.recipe.voice, self.recipe.frames, self.recipe.data.hop_s)
+        return Heard(part, self.labels, known, windows.owner, logits_of(model, windows))
+
+    def _key(self, learned: Sequence[Recording], tested: Sequence[Recording]) -> str:
+        settings = self.recipe.model_dump(mode="json", exclude={"card", "data"})
+        names = [[r.name, r.label, r.speaker] for r in (*learned, *tested)]
+        facts = [settings, self.recipe.data.validation_speakers, self.recipe.data.hop_s, names]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def hold_out(
+    recordings: Sequence[Recording], speakers: int, seed: int
+) -> tuple[list[Recording], list[Recording]]:
+    """What to learn from, and what to choose the best epoch by.
+
+    The data set's own split where it has one; else so many speakers of each corpus; where nobody
+    says who speaks, a random fifth, with a warning.
+
+    Raises:
+        UsageError: nothing would be left to learn from.
+    """
+    rng = np.random.default_rng(seed)
+    held: set[Recording] = {r for r in recordings if r.split == "validation"}
+    divided = any(r.split for r in recordings)
+    corpora = sorted({r.speaker.partition("/")[0] for r in recordings})
+    for corpus in () if divided or not speakers else corpora:
+        own = [r for r in recordings if r.speaker.partition("/")[0] == corpus]
+        if not corpus:
+            _log.warning("random_split", recordings=len(own), reason="nobody says who speaks")
+            count = max(1, round(_RANDOM_SHARE * len(own)))
+            held.update(own[i] for i in rng.choice(len(own), count, replace=False))
+            continue
+        names = sorted({r.speaker for r in own})
+        if len(names) <= speakers:
+            raise UsageError(
+                f"{corpus}: of {len(names)} speakers {speakers} are to be held out for validation",
+                hint="Set data.validation_speakers to less; 0 keeps the last weights.",
+            )
+        chosen = set(rng.choice(names, speakers, replace=False).tolist())
+        held.update(r for r in own if r.speaker in chosen)
+    learned = [r for r in recordings if r not in held and r.split != "test"]
+    if not learned:
+        raise UsageError("nothing is left to learn from: all recordings are held out")
+    return learned, [r for r in recordings if r in held]
+
+
+def _read(
+    done: Path, key: str, part: str, labels: tuple[str, ...], tested: Sequence[Recording]
+) -> Heard:
+    try:
+        with np.load(done, allow_pickle=False) as stored:
+            kept = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{done}: can't be read: {error}") from error
+    if str(kept.get("key")) != key:
+        raise UsageError(
+            f"{done}: was made with other settings or recordings", hint="Name another folder."
+        )
+    known = tuple(r for r in tested if r.label in labels)
+    return Heard(part, labels, known, kept["owner"], kept["logits"])

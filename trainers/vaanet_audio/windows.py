@@ -1,0 +1,126 @@
+"""What the network hears of recordings: spectra to learn from, and windows as on a live stream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+from tqdm import tqdm
+
+from jack_stream.features.voice import VoicePreprocessing
+from jack_stream.inference.voice import SILENCE_DBFS, level_dbfs
+from jack_stream.models.registry import Model
+from trainers.data.clip_media import samples_of
+from trainers.data.sounds import Recording
+from trainers.metrics.classification import softmax
+
+__all__ = ["Spectra", "Windows", "logits_of", "spectra_of", "windows_of"]
+
+FloatArray = npt.NDArray[np.float32]
+
+_SPEECH_DB = 10.0
+"""Windows that are quieter than a recording's loudest by more are its beginning and end."""
+
+Spectra = dict[Path, tuple[npt.NDArray[np.float16], ...]]
+"""A recording's file -> its mel power in decibels ``[frames, bands]``, once per speed."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of recordings.
+
+    Attributes:
+        features: float32 ``[W, frames, values]``.
+        owner: the number of the recording that each is of, ``int64[W]``.
+    """
+
+    features: FloatArray
+    owner: npt.NDArray[np.int64]
+
+    @property
+    def weights(self) -> npt.NDArray[np.float64]:
+        """Weights that give every recording the same say, of mean 1."""
+        weights = 1.0 / np.bincount(self.owner)[self.owner]
+        normed: npt.NDArray[np.float64] = weights / weights.mean()
+        return normed
+
+    def mean(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Each recording's mean of the probabilities of logits ``[W, C]``: ``[recordings, C]``."""
+        counts = np.bincount(self.owner)
+        total = np.zeros((len(counts), logits.shape[1]))
+        np.add.at(total, self.owner, softmax(logits))
+        return total / counts[:, np.newaxis]
+
+
+def spectra_of(
+    recordings: Sequence[Recording],
+    voice: VoicePreprocessing,
+    speeds: Sequence[float],
+    *,
+    quiet: bool = False,
+) -> Spectra:
+    """The spectra of whole recordings, at every speed, in memory.
+
+    Raises:
+        SourceError: a recording can't be decoded.
+    """
+    spectra: Spectra = {}
+    for recording in tqdm(recordings, "spectra", disable=quiet):
+        samples = samples_of(recording.path, voice.sample_rate)
+        spectra[recording.path] = tuple(
+            (10 * np.log10(voice.power(_faster(samples, speed), voice.sample_rate) + 1e-10)).astype(
+                np.float16
+            )
+            for speed in speeds
+        )
+    return spectra
+
+
+def windows_of(
+    recordings: Sequence[Recording], voice: VoicePreprocessing, frames: int, hop_s: float
+) -> Windows:
+    """What a live stream would hear of recordings, one by one, from their beginnings on.
+
+    Silent windows are left out as on a live stream, and those at a recording's ends that are 10 dB
+    quieter than its loudest; at least one is kept.
+
+    Args:
+        recordings: which.
+        voice: how they are heard.
+        frames: of a window.
+        hop_s: seconds between windows.
+    """
+    features, owner = [], []
+    length, hop = (round(s * voice.sample_rate) for s in (voice.seconds(frames), hop_s))
+    for number, recording in enumerate(recordings):
+        samples = samples_of(recording.path, voice.sample_rate)
+        starts = range(0, max(1, len(samples) - length + 1), hop)
+        levels = np.array([level_dbfs(samples[s : s + length]) for s in starts])
+        least = levels.max() - _SPEECH_DB
+        if levels.max() >= SILENCE_DBFS:
+            least = max(least, SILENCE_DBFS)
+        for start, level in zip(starts, levels, strict=True):
+            if level >= least:
+                heard = voice.power(samples[start : start + length], voice.sample_rate)
+                features.append(voice.features(heard, frames))
+                owner.append(number)
+    return Windows(np.stack(features), np.array(owner))
+
+
+def logits_of(model: Model, windows: Windows, batch: int = 64) -> npt.NDArray[np.float64]:
+    """The network's logits ``[W, C]``."""
+    parts = [
+        model.infer({"audio": windows.features[i : i + batch]})["logits"]
+        for i in range(0, len(windows.owner), batch)
+    ]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def _faster(samples: FloatArray, speed: float) -> FloatArray:
+    if speed == 1:
+        return samples
+    return np.asarray(soxr.resample(samples, speed, 1.0), np.float32)
