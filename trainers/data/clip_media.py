@@ -41,7 +41,7 @@ _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
 @dataclass(frozen=True)
 class MediaFacts:
-    """What a file's headers say.
+    """What can be known of a file without decoding it.
 
     Attributes:
         n_frames: pictures; 0 without any.
@@ -168,7 +168,7 @@ def picture_number(file: Path) -> int | None:
 
 
 def probe(path: Path) -> MediaFacts:
-    """What is in a file by its headers; pictures are counted where they do not say how many.
+    """What is in a file, without decoding it; its pictures are counted.
 
     Raises:
         SourceError: it is no video or sound file.
@@ -184,7 +184,8 @@ def probe(path: Path) -> MediaFacts:
             video = videos[0]
             size = (video.codec_context.width, video.codec_context.height)
             hertz = float(video.average_rate) if video.average_rate else None
-            count = video.frames or sum(packet.size > 0 for packet in container.demux(video))
+            # Headers count pictures that an edit list cuts away, or none at all.
+            count = sum(p.size > 0 and not p.is_discard for p in container.demux(video))
             return MediaFacts(count, hertz, size, rate, seconds)
     except (FFmpegError, OSError) as error:
         raise SourceError(

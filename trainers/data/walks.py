@@ -126,10 +126,9 @@ def _made(arrays: dict[str, npt.NDArray[Any]]) -> Iterator[Walk]:
 
 def _tracked(arrays: dict[str, npt.NDArray[Any]]) -> Iterator[Walk]:
     rate = float(arrays["frame_rate_hz"])
-    ends = np.cumsum(arrays["length"]).tolist()
-    starts = [0, *ends[:-1]]
-    for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        joints = arrays["tracks"][start:end].astype(np.float64)
+    ends = np.cumsum(arrays["length"])
+    for i, end in enumerate(ends.tolist()):
+        joints = arrays["tracks"][end - int(arrays["length"][i]) : end].astype(np.float64)
         yield Walk(str(arrays["name"][i]), joints, rate, str(arrays["label"][i]) or None)
 
 

@@ -46,6 +46,7 @@ class _Clip:
         name: of the video.
         source: video file or folder of pictures.
         sound: where its sound is, None without.
+        n_frames: how many pictures it should have.
         frames: the folder of pictures to make.
         sound_to: the sound file to make.
         height: of the pictures.
@@ -54,6 +55,7 @@ class _Clip:
     name: str
     source: Path
     sound: Path | None
+    n_frames: int
     frames: Path
     sound_to: Path
     height: int
@@ -81,6 +83,8 @@ class _Clip:
                 [cv2.IMWRITE_JPEG_QUALITY, _QUALITY],
             )
             (folder / f"{number:06d}.jpg").write_bytes(jpeg.tobytes())
+        if number != self.n_frames:
+            raise SourceError(f"{self.source}: ends after {number} of {self.n_frames} pictures")
         (folder / "n_frames").write_text(f"{number}")
         rate = None if self.source.is_dir() else probe(self.source).frame_rate_hz
         if rate:
@@ -162,11 +166,13 @@ class _Place:
     height: int
     sound: SoundFormat
 
-    def piece(self, name: str, label: str, source: Path, sound: Path | None) -> _Clip:
+    def piece(
+        self, name: str, label: str, source: Path, sound: Path | None, n_frames: int
+    ) -> _Clip:
         frames = self.out / "imgs" / label / name
         # The folder is called mp3 whatever is in it: that is its name in the layout.
         sound_to = self.out / "mp3" / label / f"{name}.{self.sound}"
-        return _Clip(name, source, sound, frames, sound_to, self.height)
+        return _Clip(name, source, sound, n_frames, frames, sound_to, self.height)
 
 
 def _by_folders(videos: Path, place: _Place) -> _Plan:
@@ -184,7 +190,7 @@ def _by_folders(videos: Path, place: _Place) -> _Plan:
             name = stem if stems[stem] == 1 else clip.name.replace("/", "_")
             label = found.labels[clip.label]
             subsets[name] = (label, subset)
-            pieces.append(place.piece(name, label, clip.frames, clip.sound))
+            pieces.append(place.piece(name, label, clip.frames, clip.sound, clip.n_frames))
     return _Plan(found.labels, subsets, pieces, list(found.faults), found.split)
 
 
@@ -203,12 +209,13 @@ def _annotated(videos: Path, annotation: Path, place: _Place) -> _Plan:
             faults.append(Fault(name, f"there is no video {videos / label / name}.*"))
             continue
         try:
-            sound = source if probe(source).sound_rate_hz else None
+            facts = probe(source)
         except SourceError as error:
             faults.append(Fault(name, str(error)))
             continue
         subsets[name] = (label, subset)
-        pieces.append(place.piece(name, label, source, sound))
+        sound = source if facts.sound_rate_hz else None
+        pieces.append(place.piece(name, label, source, sound, facts.n_frames))
     return _Plan(known.labels, subsets, pieces, faults, f"the owners', as in {annotation.name}")
 
 

@@ -20,7 +20,7 @@ from jack_stream.capture.resize import Resizer
 from jack_stream.capture.samples import Picture
 from jack_stream.clock import NS_PER_S, Clock
 from jack_stream.errors import SourceError
-from jack_stream.features.gait_window import GaitPreprocessing
+from jack_stream.features.gait_window import GaitPreprocessing, resample
 from jack_stream.features.skeleton import JOINTS, from_mediapipe
 from jack_stream.inference.gait import is_a_walk
 from jack_stream.models.labels import EMOTION_GAIT
@@ -166,12 +166,10 @@ def _walking(track: _Track) -> list[tuple[int, int]]:
 
 
 def _stretch(track: _Track, start_ns: int, end_ns: int, rate: float) -> npt.NDArray[np.float32]:
-    """Joints ``float32[T, 16, 3]`` at the video's rate; NaN where nothing was seen."""
-    inside = (track.times_ns >= start_ns) & (track.times_ns < end_ns)
-    world = track.world[inside]
-    joints, visibility = from_mediapipe(world[..., :3], world[..., 3])
-    joints[visibility < GaitPreprocessing().min_visibility] = np.nan
-    at = np.rint((track.times_ns[inside] - start_ns) * (rate / NS_PER_S)).astype(np.int64)
-    stretch = np.full((int(at.max()) + 1, len(JOINTS), 3), np.nan, np.float32)
-    stretch[at] = joints
-    return stretch
+    """Joints ``float32[T, 16, 3]`` at the video's rate, gaps filled as on a live stream."""
+    joints, visibility = from_mediapipe(track.world[..., :3], track.world[..., 3])
+    frames = round((end_ns - start_ns) * rate / NS_PER_S)
+    filled = resample(
+        track.times_ns, joints, visibility, start_ns, frames=frames, frame_rate_hz=rate
+    )
+    return filled.joints.astype(np.float32)
