@@ -6,9 +6,12 @@ from pathlib import Path
 
 from jack_stream.errors import SourceError
 from trainers.data import annotated, class_folders
+from trainers.data.stock import clips, sounds, walks
 from trainers.data.stock.inventory import Inventory
 
 __all__ = ["take_stock"]
+
+_TSL = ("split_train.txt", "split_test.txt", "videosenti_gt.json", "gt.json")
 
 
 def take_stock(path: Path, *, decode: bool = False, jobs: int = 1) -> Inventory:
@@ -22,11 +25,11 @@ def take_stock(path: Path, *, decode: bool = False, jobs: int = 1) -> Inventory:
     Raises:
         SourceError: it is of no kind that is known, or can't be read at all.
     """
-    from trainers.data.stock import clips, sounds, tsl, walks  # noqa: PLC0415 - each as it is needed
-
     if not path.exists():
         raise SourceError(f"{path}: there is no such file or folder")
-    if tsl.fits(path):
+    if any((path / name).is_file() for name in _TSL):
+        from trainers.data.stock import tsl  # noqa: PLC0415 - imports SciPy's signals, 1 s
+
         return tsl.stock(path)
     if annotated.fits(path) or class_folders.fits(path):
         return clips.stock(path, decode=decode, jobs=jobs)

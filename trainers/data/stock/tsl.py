@@ -16,18 +16,12 @@ from trainers.data.stock.inventory import Inventory, duration
 from trainers.data.tsl300 import LABELS
 from trainers.metrics.localization import read_ground_truth
 
-__all__ = ["fits", "stock"]
+__all__ = ["stock"]
 
 _SUBSETS = ("train", "test")
 _FEATURES = {"rgb": 1024, "logmfcc": 60}
 _ANNOTATIONS = ("videosenti_gt.json", "gt.json")  # the first has the training videos' as well
 _POINTS = 3
-
-
-def fits(path: Path) -> bool:
-    """Whether it has TSL-300's splits or segments."""
-    splits = [f"split_{subset}.txt" for subset in _SUBSETS]
-    return any((path / name).is_file() for name in (*splits, *_ANNOTATIONS))
 
 
 def stock(path: Path) -> Inventory:
@@ -48,7 +42,7 @@ def stock(path: Path) -> Inventory:
         truth = read_ground_truth(path / annotation, subset, LABELS) if annotation else {}
         videos = _lines(path / f"split_{subset}.txt") or list(truth)
         places = [path / "features" / subset / kind for kind in _FEATURES]
-        absent = {place for place in places if not place.is_dir()}
+        absent = {place for place in places if videos and not place.is_dir()}
         faults += [Fault(subset, f"there is no folder {place}") for place in sorted(absent)]
         counted: Counter[str] = Counter({"videos": len(videos)})
         seconds = sum(lengths.get(video, 0.0) for video in videos)
