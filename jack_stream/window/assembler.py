@@ -63,7 +63,7 @@ class WindowAssembler:
             self._begin(message)
         elif self._leaps(message, track):
             self.counters["leaps"] += 1
-            self._begin(message, leaped=True)
+            self._begin(message)
         track.origin_ns = message.stamp.origin_ns
         if isinstance(message, Frame) and self._shrink is not None:
             message = self._shrink(message)
@@ -100,7 +100,8 @@ class WindowAssembler:
 
         Back only for a new run of the only sender there is: time within a run never goes back.
         """
-        if self._newest_ns and start_of(message) > self._newest_ns + self.spec.length_ns + LEAP_NS:
+        here_ns = max(self._newest_ns, self._start_of(self._next))
+        if start_of(message) > here_ns + self.spec.length_ns + LEAP_NS:
             return True
         others = [one for one in self._tracks.values() if one is not track]
         return (
@@ -109,8 +110,8 @@ class WindowAssembler:
             and all(one.watermark_ns is None for one in others)
         )
 
-    def _begin(self, message: Sample, *, leaped: bool = False) -> None:
-        """Lay the grid: for devices from the next full hop, for media from media time zero."""
+    def _begin(self, message: Sample) -> None:
+        """Lay the grid: for media from media time zero if that is near, else from the next hop."""
         origin_ns = message.stamp.origin_ns
         for track in self._tracks.values():
             self.counters["dropped_reset"] += len(track.samples)
@@ -121,7 +122,8 @@ class WindowAssembler:
         self._given = 0
         self._newest_ns = 0
         since = start_of(message) - origin_ns
-        self._next = 0 if origin_ns and not leaped else -(-since // self.spec.hop_ns)
+        near = origin_ns and since <= LEAP_NS
+        self._next = 0 if near else -(-since // self.spec.hop_ns)
 
     def _start_of(self, index: int) -> int:
         return (self._origin_ns or 0) + index * self.spec.hop_ns

@@ -308,8 +308,9 @@ def _arrays(
 
 def _check_values(array: NDArray[np.float32]) -> None:
     """Refuse what is not a number, or so large that sums of it overflow."""
-    # A comparison with what is not a number is false.
-    if array.size and not max(array.max(), -array.min()) <= _MAX_VALUE:
+    with np.errstate(invalid="ignore"):  # a comparison with what is not a number is false
+        fine = not array.size or max(float(array.max()), -float(array.min())) <= _MAX_VALUE
+    if not fine:
         raise WireError(f"a value is not finite, or beyond {_MAX_VALUE:g}")
 
 

@@ -187,15 +187,17 @@ def _second_by_second() -> WindowAssembler:
 
 
 @pytest.mark.parametrize("leap_s", [120.0, 3e7, 9e9])
-def test_a_leap_of_time_is_not_filled_with_windows(leap_s: float) -> None:
+@pytest.mark.parametrize("before_s", [0.05, 3.0])
+def test_a_leap_of_time_is_not_filled_with_windows(leap_s: float, before_s: float) -> None:
     assembler = _second_by_second()
-    times_s = [*np.arange(0, 3, 0.1), *(leap_s + np.arange(0, 3, 0.1))]
+    times_s = [*np.arange(0, before_s, 0.1), *(leap_s + np.arange(0, 3, 0.1))]
     windows = []
     for frame in _instants(times_s):
         assembler.add(frame)
         windows += assembler.ready()
     assert len(windows) < 8
-    assert {window.start_ns // NS_PER_S for window in windows} >= {0, 1, int(leap_s) + 1}
+    starts = {window.start_ns // NS_PER_S for window in windows}
+    assert starts >= {int(leap_s) + 1, *range(int(before_s) - 1)}
     assert assembler.counters["leaps"] == 1
 
 
@@ -234,3 +236,10 @@ def test_samples_at_one_instant_do_not_pile_up_for_ever() -> None:
         assembler.add(frame)
     assert assembler.counters["used"] == 2000
     assert assembler.counters["dropped_full"] == 2000
+
+
+def test_an_origin_that_lies_far_back_is_not_caught_up_with() -> None:
+    assembler = _second_by_second()
+    for frame in _instants([1e9, 1e9 + 1, 1e9 + 2]):
+        assembler.add(replace(frame, stamp=replace(frame.stamp, origin_ns=1)))
+    assert [window.start_ns for window in assembler.ready()] == [10**18 + 1 + 0 * NS_PER_S]
