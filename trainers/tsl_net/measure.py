@@ -114,9 +114,9 @@ class SegmentResults:
             raise SourceError(f"{path}: can't be written: {error.strerror}") from error
 
     def draw(self, path: Path, title: str) -> None:
-        """Found segments below the true ones, for a few videos."""
+        """Found segments of each class below the true ones, for a few videos."""
         shown = [video for video in self.videos if video.truth][:_DRAWN] or self.videos[:1]
-        figure = Figure(figsize=(9, 0.6 + 1.05 * len(shown)), layout="constrained")
+        figure = Figure(figsize=(9, 0.6 + 1.2 * len(shown)), layout="constrained")
         figure.suptitle(title, fontsize=9)
         rows = figure.subplots(len(shown), squeeze=False)[:, 0]
         for axes, video in zip(rows, shown, strict=True):
@@ -136,12 +136,12 @@ class SegmentResults:
 def _draw_video(axes: Axes, video: LocalisedVideo) -> None:
     best = max((s.score for s in video.found), default=0.0)
     for true in video.truth:
-        axes.barh(1, true.end_s - true.start_s, left=true.start_s, color=_COLOURS[true.label])
+        axes.barh(2, true.end_s - true.start_s, left=true.start_s, color=_COLOURS[true.label])
     for s in sorted(video.found, key=lambda s: s.score):
         if s.score >= _SHOWN_SCORE * best:
             colour, strength = _COLOURS[s.label], float(np.clip(s.score / max(best, 1e-9), 0.2, 1))
-            axes.barh(0, s.end_s - s.start_s, left=s.start_s, color=colour, alpha=strength)
-    axes.set_yticks([0, 1], ["found", "true"], fontsize=7)
+            axes.barh(s.label, s.end_s - s.start_s, left=s.start_s, color=colour, alpha=strength)
+    axes.set_yticks([0, 1, 2], [*(f"found {label}" for label in TSL_300), "true"], fontsize=7)
     axes.set_xlim(0, video.seconds)
     axes.tick_params(axis="x", labelsize=7)
     axes.set_title(f"{video.name}, seconds", fontsize=7, loc="left", pad=2)

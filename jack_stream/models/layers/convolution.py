@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from jack_stream.models.layers.arrays import Module
+from jack_stream.models.layers.linear import matmul
 from jack_stream.models.layers.pooling import Margins, Padding, Sizes, margins_of, pad, sizes
+from jack_stream.models.ops import usable
 from jack_stream.runtime import jittor
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "Convolution", "Geometry", "convolve"]
@@ -47,6 +49,15 @@ def convolve(x: Var, weight: Var, bias: Var | None, geometry: Geometry) -> Var:
 
 
 def _convolve_1d(x: Var, weight: Var, geometry: Geometry) -> Var:
+    """A matrix product where there is oneDNN's: several times as fast as its planes of width 1."""
+    if usable() and geometry.groups == 1:
+        n, c, length = x.shape
+        (step,), (reach,), (outputs, _, taps) = geometry.stride, geometry.dilation, weight.shape
+        windows = (length - (taps - 1) * reach - 1) // step + 1
+        seen = x.reindex([n, windows, c, taps], ["i0", "i2", f"i1*{step}+i3*{reach}"])
+        flat = weight.reshape(outputs, c * taps)
+        y = matmul(seen.reshape(n * windows, c * taps), flat, b_transposed=True)
+        return y.reshape(n, windows, outputs).transpose(0, 2, 1)
     stride, dilation = (geometry.stride[0], 1), (geometry.dilation[0], 1)
     planes, kernel = x.unsqueeze(-1), weight.unsqueeze(-1)
     return jt.nn.conv2d(planes, kernel, None, stride, 0, dilation, geometry.groups).squeeze(-1)
