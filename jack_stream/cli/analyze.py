@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -34,6 +37,12 @@ def analyze(
     picture: Annotated[
         Path | None, typer.Option(help="Draw the timeline into this PNG file.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page with everything into this HTML file.")
+    ] = None,
+    show_faces: Annotated[
+        bool, typer.Option("--show-faces", help="Do not blur faces in the report's pictures.")
+    ] = False,
 ) -> None:
     """Analyze a file, losing nothing: the same processes as live, as fast as they can go.
 
@@ -44,10 +53,7 @@ def analyze(
     from jack_stream.view.timeline import save_timeline  # noqa: PLC0415
 
     out = out or file.with_name(f"{file.name}.events.jsonl")
-    if not file.is_file():
-        raise SourceError(f"{file}: there is no such file")
-    if not out.parent.is_dir():
-        raise UsageError(f"--out {out}: the folder {out.parent} does not exist")
+    _check_paths(file, {"--out": out, "--picture": picture, "--report": report})
     configured = _configuration(file, method or ["bpm-gcn"], bundle, hop)
     stop = stop_on_signals()
     console = Console(stderr=True)
@@ -78,7 +84,41 @@ def analyze(
     if picture is not None and events:
         save_timeline(events, picture)
         typer.echo(f"The timeline is drawn in {picture}.")
+    if report is not None:
+        _write_report(report, file, configured, events, show_faces=show_faces)
+        typer.echo(f"The report is {report}.")
     sys.exit(code)
+
+
+def _check_paths(file: Path, written: Mapping[str, Path | None]) -> None:
+    """Find out now, not after minutes of work, that a file is missing or can't be written."""
+    if not file.is_file():
+        raise SourceError(f"{file}: there is no such file")
+    for option, path in written.items():
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"{option} {path}: the folder {path.parent} does not exist")
+
+
+def _write_report(
+    path: Path, file: Path, config: Config, events: list[Event], *, show_faces: bool
+) -> None:
+    from jack_stream.inference.catalogue import bundle_path  # noqa: PLC0415
+    from jack_stream.view.faces import FaceBlur  # noqa: PLC0415 - imports MediaPipe
+    from jack_stream.view.keyframes import choose, take  # noqa: PLC0415
+    from jack_stream.view.report import write_report  # noqa: PLC0415
+    from jack_stream.weights import read_bundle  # noqa: PLC0415
+
+    stream, cards = config.streams[0], {}
+    for analyzer in stream.analyzers:
+        if (bundle := bundle_path(analyzer.method, analyzer.bundle)) is not None:
+            found = read_bundle(bundle)
+            cards[found.digest] = found.card
+    frames = []
+    if stream.camera is not None:
+        with ExitStack() as stack:
+            change = np.copy if show_faces else stack.enter_context(FaceBlur())
+            frames = take(file, choose(events), change)
+    write_report(path, file, events, frames, cards)
 
 
 def _configuration(file: Path, methods: list[str], bundle: str, hop: float | None) -> Config:

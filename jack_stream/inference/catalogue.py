@@ -19,7 +19,7 @@ from jack_stream.inference.sound import FbankPieces, MfccPieces
 from jack_stream.inference.voice import VoiceAnalyzer
 from jack_stream.models.registry import Model, load, untrained
 
-__all__ = ["ANALYZERS", "check_methods", "make_analyzer", "shipped_bundle"]
+__all__ = ["ANALYZERS", "bundle_path", "check_methods", "make_analyzer", "shipped_bundle"]
 
 _UNTRAINED_SEED = 0
 
@@ -72,16 +72,28 @@ def shipped_bundle(method: str) -> Path | None:
     return path if path.is_dir() else None
 
 
-@cache
-def _model(method: str, bundle: str) -> Model:
+def bundle_path(method: str, bundle: str) -> Path | None:
+    """Where the weights lie that a configuration calls ``bundle``; None for weights of chance.
+
+    Raises:
+        BundleError: ``default`` is meant, and none comes with the package.
+    """
     if bundle == "untrained":
-        return untrained(method, _UNTRAINED_SEED)
+        return None
     path = shipped_bundle(method) if bundle == "default" else Path(bundle)
     if path is None:
         raise BundleError(
             f"no trained weights of {method} come with this release",
             hint='Train some (jack-train --help), or say bundle = "untrained" to try the pipeline.',
         )
+    return path
+
+
+@cache
+def _model(method: str, bundle: str) -> Model:
+    path = bundle_path(method, bundle)
+    if path is None:
+        return untrained(method, _UNTRAINED_SEED)
     model = load(path)
     if model.method != method:
         raise BundleError(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from jack_stream.events.schema import Event
+from jack_stream.view.groups import by_whom
 
 __all__ = ["summarise"]
 
@@ -21,19 +22,15 @@ def summarise(events: Sequence[Event]) -> str:
     """
     if not events:
         return "No events: nobody was there long enough, or too little of them could be seen."
-    groups: dict[tuple[str, str, int | None], list[Event]] = {}
-    for event in sorted(events, key=lambda e: e.window.start_ns):
-        groups.setdefault((event.stream, event.model.method, event.person), []).append(event)
     lines = []
-    for (stream, method, person), found in groups.items():
-        who = f"person {person}" if person is not None else "the scene"
+    for who, found in by_whom(events).items():
         first, last = found[0].window, found[-1].window
         counts = Counter(event.label for event in found).most_common()
         said = ", ".join(f"{label} {count / len(found):.0%}" for label, count in counts)
         mean = sum(event.confidence for event in found) / len(found)
         lines.append(
-            f"{stream}, {method}, {who}: {len(found)} windows from {first.start_s:.1f} s to"
-            f" {last.end_s:.1f} s: {said} (mean confidence {mean:.2f})"
+            f"{who.stream}, {who.method}, {who.name}: {len(found)} windows from"
+            f" {first.start_s:.1f} s to {last.end_s:.1f} s: {said} (mean confidence {mean:.2f})"
         )
     if not all(event.model.trained for event in events):
         lines.append("UNTRAINED weights took part: their labels are noise, not readings.")
