@@ -150,12 +150,13 @@ def _tracks(source: Path, persons: int) -> list[_Track]:
 
 
 def _walking(track: _Track) -> list[tuple[int, int]]:
-    """The stretches, from and to, of which every window is a walk."""
+    """The stretches, from and to, of which every window that a live stream has is a walk."""
     grid = GaitPreprocessing()
     joints, visibility = from_mediapipe(track.world[..., :3], track.world[..., 3])
     first, last = int(track.times_ns[0]), int(track.times_ns[-1])
     stretches: list[tuple[int, int]] = []
-    for start in range(first, last - grid.window_ns + 1, _HOP_NS):
+    begin = max(0, (first - grid.window_ns) // _HOP_NS + 1) * _HOP_NS
+    for start in range(begin, last, _HOP_NS):
         if is_a_walk(grid.resample(track.times_ns, joints, visibility, start)):
             end = start + grid.window_ns
             if stretches and stretches[-1][1] >= start:
