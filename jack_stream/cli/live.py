@@ -69,14 +69,14 @@ def infer(config: ConfigOption, overrides: SetOption = None) -> None:
     """Run only the inference process of a configuration.
 
     For captures that run elsewhere on this machine (`jack-stream capture`) with the same
-    `runtime.directory`.
+    `runtime.directory`. It publishes events itself, and keeps none.
     """
     from jack_stream import log  # noqa: PLC0415
     from jack_stream.service.plan import WorkerPlan  # noqa: PLC0415
     from jack_stream.service.worker import run as work  # noqa: PLC0415
     from jack_stream.wire.publisher import flush  # noqa: PLC0415
 
-    loaded = load_config(config, overrides)
+    loaded = load_config(config, [*(overrides or ()), "journal.enabled=false"])
     log.set_up(loaded.runtime.log_format)
     work(WorkerPlan("inference"), loaded, stop_on_signals())
     flush()

@@ -23,6 +23,7 @@ def worker(
         "scene": "scene",
         "recording": "recording",
         "pose": "pose",
+        "journal": "journal",
         "inference": "inference",
         "gate": "gate",
     }

@@ -289,7 +289,10 @@ def explain(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:  # full, read-only, busy, input/output error
-        raise JournalError(f"{path}: {error}") from error
+        lacks = str(error).startswith("no such")  # a table
+        raise (JournalCorruptError if lacks else JournalError)(f"{path}: {error}") from error
+    except sqlite3.ProgrammingError:
+        raise  # our own mistake, and none of the file's
     except sqlite3.Error as error:
         raise JournalCorruptError(f"{path}: {error}") from error
     except OSError as error:

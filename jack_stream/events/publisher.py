@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from abc import ABC, abstractmethod
 from types import TracebackType
 
 import zmq
@@ -11,13 +12,61 @@ from jack_stream.errors import ConfigError
 from jack_stream.events.schema import Event, encode
 from jack_stream.wire.endpoint import bind
 
-__all__ = ["EventPublisher"]
+__all__ = ["HIGH_WATER_MARK", "EventOutlet", "EventPublisher"]
 
-_HIGH_WATER_MARK = 10_000
+HIGH_WATER_MARK = 10_000
+"""Events that wait for a subscriber that does not read."""
 
 
-class EventPublisher:
-    """A bound PUB socket with a sequence number per stream and method.
+class EventOutlet(ABC):
+    """Where inference's events go, with a sequence number per stream and method.
+
+    Attributes:
+        session: the random name of this run.
+        published: events handed over so far.
+    """
+
+    def __init__(self) -> None:
+        self.session = secrets.token_hex(4)
+        self.published = 0
+        self._next_seq: dict[tuple[str, str], int] = {}
+
+    def next_seq(self, stream: str, method: str) -> int:
+        """The number for the next event of a stream and method."""
+        seq = self._next_seq.get((stream, method), 0)
+        self._next_seq[stream, method] = seq + 1
+        return seq
+
+    @abstractmethod
+    def publish(self, event: Event) -> None:
+        """Hand an event on."""
+
+    def tend(self) -> None:
+        """Do what is due; to be called every now and then."""
+        return
+
+    def counters(self) -> dict[str, int]:
+        """What became of the events, for health messages."""
+        return {"events": self.published}
+
+    @abstractmethod
+    def close(self) -> None:
+        """Send what is queued, within seconds, and release the address."""
+
+    def __enter__(self) -> EventOutlet:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class EventPublisher(EventOutlet):
+    """A bound PUB socket: events go straight to the subscribers and are kept nowhere.
 
     Args:
         endpoint: where to bind.
@@ -25,31 +74,19 @@ class EventPublisher:
 
     Raises:
         ConfigError: the endpoint can't be bound.
-
-    Attributes:
-        session: the random name of this run.
-        published: events sent so far.
     """
 
     def __init__(
         self, endpoint: str, *, context: zmq.Context[zmq.Socket[bytes]] | None = None
     ) -> None:
-        self.session = secrets.token_hex(4)
-        self.published = 0
-        self._next_seq: dict[tuple[str, str], int] = {}
+        super().__init__()
         self._socket = (context or zmq.Context.instance()).socket(zmq.PUB)
-        self._socket.setsockopt(zmq.SNDHWM, _HIGH_WATER_MARK)
+        self._socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
         try:
             self.endpoint = bind(self._socket, endpoint)
         except ConfigError:
             self._socket.close()
             raise
-
-    def next_seq(self, stream: str, method: str) -> int:
-        """The number for the next event of a stream and method."""
-        seq = self._next_seq.get((stream, method), 0)
-        self._next_seq[stream, method] = seq + 1
-        return seq
 
     def publish(self, event: Event) -> None:
         """Send an event to all who subscribed to it."""
@@ -62,11 +99,3 @@ class EventPublisher:
 
     def __enter__(self) -> EventPublisher:
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -12,7 +12,8 @@ from jack_stream import runtime
 from jack_stream.clock import NS_PER_S, TimeSource
 from jack_stream.config import Config, StreamSettings
 from jack_stream.errors import ModelInputError
-from jack_stream.events.publisher import EventPublisher
+from jack_stream.events.feed import EventFeed
+from jack_stream.events.publisher import EventOutlet, EventPublisher
 from jack_stream.events.schema import Event, EventSegment, EventWindow, Latency, ModelInfo
 from jack_stream.features.localization import Segment
 from jack_stream.inference.analyzer import Analyzer, Prediction, read
@@ -23,6 +24,7 @@ from jack_stream.models.registry import Model
 from jack_stream.window.spec import Modality, Window
 from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.messages import Kind
+from jack_stream.wire.policy import Policy
 from jack_stream.wire.receiver import Receiver
 
 __all__ = ["Inference", "endpoints_of", "run"]
@@ -62,7 +64,7 @@ class Inference:
         media_s: seconds from its origin to the end of the newest window.
     """
 
-    def __init__(self, publisher: EventPublisher, clock: TimeSource) -> None:
+    def __init__(self, publisher: EventOutlet, clock: TimeSource) -> None:
         self.refused = 0
         self.last_event_ns = 0
         self.inference_ms = 0.0
@@ -107,7 +109,7 @@ class Inference:
 
     def counters(self) -> dict[str, int]:
         """What became of the windows, for health messages."""
-        return {"windows_refused": self.refused, "events": self._publisher.published}
+        return {"windows_refused": self.refused, **self._publisher.counters()}
 
     def _event(self, job: Job, one: Prediction, started_ns: int, done_ns: int) -> Event:
         window, model = job.window, job.analyzer.model
@@ -161,7 +163,7 @@ def run(
         health: where to report.
         on_ready: called once the models are compiled and have answered a made-up window.
     """
-    with EventPublisher(config.events.endpoint) as publisher:
+    with _outlet(config) as publisher:
         health.report("starting", detail="loading models and compiling their kernels")
         analyzers = load_analyzers(config)
         modalities = {
@@ -184,6 +186,7 @@ def run(
             intake = Intake(receiver, analyzers, counts, queue, clock)
 
             def report() -> None:
+                publisher.tend()
                 came = {f"messages_{name}": n for name, n in receiver.counters().items()}
                 shed = {"windows_shed": sum(queue.shed.values())}
                 health.report(
@@ -205,6 +208,14 @@ def run(
                     stop.set()
                 taking_in.result()  # whatever ended it too early ends the process, too
         health.report("stopped", {"events": publisher.published})
+
+
+def _outlet(config: Config) -> EventOutlet:
+    """Where events go: to the journal, which publishes them, or straight to the subscribers."""
+    if config.journal.enabled:
+        patient = config.runtime.policy is Policy.LOSSLESS
+        return EventFeed(config.journal_inbox, patient=patient)
+    return EventPublisher(config.events.endpoint)
 
 
 def load_analyzers(config: Config) -> dict[str, list[Analyzer]]:

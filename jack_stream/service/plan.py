@@ -10,7 +10,9 @@ from jack_stream.errors import ConfigError
 
 __all__ = ["Role", "WorkerPlan", "plan", "sources"]
 
-Role: TypeAlias = Literal["camera", "microphone", "scene", "recording", "pose", "inference", "gate"]
+Role: TypeAlias = Literal[
+    "camera", "microphone", "scene", "recording", "pose", "journal", "inference", "gate"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class WorkerPlan:
 
     Attributes:
         role: what it does.
-        stream: the stream that it serves; empty for inference and the gate, which serve all.
+        stream: the stream that it serves; empty for those that serve all.
     """
 
     role: Role
@@ -47,7 +49,7 @@ class WorkerPlan:
 
 
 def plan(config: Config) -> list[WorkerPlan]:
-    """The processes of a configuration: each stream's sources, then inference, then the gate.
+    """The processes of a configuration: each stream's sources, then those that serve all.
 
     Raises:
         ConfigError: a method looks at something that no process of its stream publishes.
@@ -62,7 +64,8 @@ def plan(config: Config) -> list[WorkerPlan]:
         if getattr(stream, role) is not None
     ]
     gates = [] if config.gate is None else [WorkerPlan("gate")]
-    return [*workers, WorkerPlan("inference"), *gates]
+    journals = [WorkerPlan("journal")] if config.journal.enabled else []
+    return [*workers, WorkerPlan("inference"), *gates, *journals]
 
 
 def sources(config: Config, stream: str, *, poses_only: bool = False) -> list[str]:

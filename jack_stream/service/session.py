@@ -9,7 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from jack_stream import log
-from jack_stream.config import Config, EventsSettings, Pace, RecordingSettings, StreamSettings
+from jack_stream.config import (
+    Config,
+    EventsSettings,
+    JournalSettings,
+    Pace,
+    RecordingSettings,
+    StreamSettings,
+)
 from jack_stream.events.schema import Event
 from jack_stream.events.subscriber import Subscription
 from jack_stream.service.supervisor import Supervisor
@@ -33,7 +40,9 @@ def _moved(config: Config, folder: Path) -> Config:
     events = EventsSettings(
         endpoint=f"ipc://{folder}/events", health_endpoint=f"ipc://{folder}/health-out"
     )
-    return config.model_copy(update={"runtime": runtime, "events": events})
+    # Whoever runs it gets all events in hand and keeps what it wants.
+    journal = JournalSettings(enabled=False)
+    return config.model_copy(update={"runtime": runtime, "events": events, "journal": journal})
 
 
 def recorded(config: Config, recording: Path, *, fast: bool) -> Config:

@@ -23,6 +23,7 @@ from jack_stream.wire.policy import Policy
 __all__ = ["Supervisor"]
 
 STOP_WITHIN_S = 4.0
+JOURNAL_STOP_WITHIN_S = 1.0
 _TURN_MS = 100
 _PROGRESS_WITHIN_S = 60.0
 _FORLORN_AFTER_S = 60.0
@@ -48,7 +49,7 @@ class Supervisor:
         patient = config.runtime.policy is Policy.LOSSLESS
         self.children = {one.name: Child(one, may_wait=patient) for one in plan(config)}
         remote = any(stream.remote is not None for stream in config.streams)
-        roles = {"pose", "inference"} if remote else {"pose", "inference", "gate"}
+        roles = {"pose", "inference", "journal"} | (set() if remote else {"gate"})
         self._sources = [c for c in self.children.values() if c.plan.role not in roles]
         self._config = config
         self._config_json = config.model_dump_json()
@@ -91,8 +92,7 @@ class Supervisor:
         return self._exit_code()
 
     def _is_over(self) -> bool:
-        inference = self.children["inference"]
-        if inference.finished or inference.failed:
+        if any(child.finished or child.failed for child in self._vital()):
             return True
         if all(child.failed for child in self._sources):
             return True
@@ -103,10 +103,14 @@ class Supervisor:
             return True
         return False
 
+    def _vital(self) -> list[Child]:
+        """The processes without which no event is published."""
+        return [c for c in self.children.values() if c.plan.role in {"inference", "journal"}]
+
     def _exit_code(self) -> int:
-        inference = self.children["inference"]
-        if inference.failed:
-            return inference.exit_code or 1
+        for child in self._vital():
+            if child.failed:
+                return child.exit_code or 1
         failed = [c.exit_code or 1 for c in self.children.values() if c.failed]
         return failed[0] if failed and all(c.failed for c in self._sources) else 0
 
@@ -191,9 +195,13 @@ class Supervisor:
         """End all processes within :data:`STOP_WITHIN_S`; what they published is sent."""
         self._notifier.stopping()
         for child in self.children.values():
-            child.terminate()
+            if child.plan.role != "journal":
+                child.terminate()
         until_s = time.monotonic() + STOP_WITHIN_S
         for name, child in self.children.items():
+            if child.plan.role == "journal":  # the last: the others' last events go through it
+                child.terminate()
+                until_s = max(until_s, time.monotonic() + JOURNAL_STOP_WITHIN_S)
             if not child.wait(until_s):
                 _log.warning("did not end in time and was killed", process=name)
         self._collect(inbox, outlet)

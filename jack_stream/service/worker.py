@@ -60,6 +60,11 @@ def run(worker: WorkerPlan, config: Config, stop: threading.Event) -> None:
 
             process.run(config, clock=clock, stop=stop, health=health)
             return
+        if worker.role == "journal":
+            from jack_stream.events import process as journal  # noqa: PLC0415
+
+            journal.run(config, clock=clock, stop=stop, health=health)
+            return
         if worker.role == "gate":
             from jack_stream.service import gate  # noqa: PLC0415
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ class Command:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "jack_stream", *words],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=folder,
+                env=os.environ | {"XDG_STATE_HOME": str(folder / "state")},
             )  # fmt: skip
 
     @property

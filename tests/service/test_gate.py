@@ -297,7 +297,11 @@ def test_insecure_is_said_aloud(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_a_configuration_with_a_gate_starts_one(tmp_path: Path) -> None:
-    assert [one.name for one in plan(_config(tmp_path, tmp_path))] == ["inference", "gate"]
+    assert [one.name for one in plan(_config(tmp_path, tmp_path))] == [
+        "inference",
+        "gate",
+        "journal",
+    ]
 
 
 def test_a_remote_stream_needs_a_gate(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_a_killed_camera_comes_back_and_sigterm_ends_all_in_time(
     ):
         _wait_for_more(events, 2, START_S)
         before = _children(run.process.pid)
-        assert set(before) == {"camera", "inference"}
+        assert set(before) == {"camera", "journal", "inference"}
 
         os.kill(before["camera"], signal.SIGKILL)
         _until(lambda: _children(run.process.pid).get("camera", 0) not in (0, before["camera"]), 60)
@@ -140,7 +140,7 @@ def test_a_killed_camera_comes_back_and_sigterm_ends_all_in_time(
 
 def test_workers_end_with_a_supervisor_that_is_killed(looped: Path, tmp_path: Path) -> None:
     with started(tmp_path, "run", "-c", str(looped)) as run:
-        _until(lambda: set(_children(run.process.pid)) == {"camera", "inference"}, 60)
+        _until(lambda: set(_children(run.process.pid)) == {"camera", "journal", "inference"}, 60)
         workers = _children(run.process.pid)
         with capture_events(load(looped).events.endpoint) as events:
             _wait_for_more(events, 1, START_S)
