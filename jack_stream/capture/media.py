@@ -86,14 +86,16 @@ class MediaReader:
         self._start_ns = max(0, container.start_time or 0) * 1000  # is in microseconds
         self.end_ns = 0
         self._video = _picture_stream(container) if wanted.picture else None
-        self._audio = container.streams.best("audio") if wanted.sound else None
+        self._audio = _decodable(container.streams.best("audio")) if wanted.sound else None
         if wanted.picture and self._video is None:
             raise SourceError(
-                f"{self._name} has no pictures",
+                f"{self._name} has no pictures that can be decoded",
                 hint="Use it as a microphone's device if its sound is wanted.",
             )
         if self._video is None and self._audio is None:
-            raise SourceError(f"{self._name} has no sound", hint="Choose a file with sound.")
+            raise SourceError(
+                f"{self._name} has no sound that can be decoded", hint="Choose a file with sound."
+            )
         if self._video is not None:
             self._check_size(self._video.codec_context)
         self._resizer = wanted.picture
@@ -231,9 +233,14 @@ def _span_ns(waiting: dict[type[Sample], deque[Sample]]) -> int:
     return max(queue[-1].end_ns - queue[0].end_ns for queue in waiting.values() if queue)
 
 
+def _decodable(stream: Any) -> Any:
+    """A stream if FFmpeg knows its codec."""
+    return None if stream is None or stream.codec_context is None else stream
+
+
 def _picture_stream(container: av.container.InputContainer) -> av.VideoStream | None:
     """The best video stream that is more than a cover picture."""
-    stream = container.streams.best("video")
+    stream = _decodable(container.streams.best("video"))
     if isinstance(stream, av.VideoStream) and not (
         stream.disposition & av.stream.Disposition.attached_pic
     ):
