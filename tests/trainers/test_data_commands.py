@@ -45,7 +45,7 @@ def test_check_counts_clips_of_each_layout(run: Run, tmp_path: Path) -> None:
         assert _row(part, "all")[1:] == ["8", "4", "12", "288", "24.0", "s", "0"]
         assert "nothing is missing" in part
     assert "split: the folders train, val and test" in plain
-    assert "split: the owners', as in made.json" in reference
+    assert "split: the owners' (made.json)" in reference
 
 
 def test_check_finds_what_only_decoding_shows(run: Run, tmp_path: Path) -> None:

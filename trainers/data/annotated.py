@@ -50,10 +50,12 @@ class Annotation:
     Attributes:
         labels: the classes in order.
         entries: video -> its label's index and its subset.
+        split: who made the split, in words.
     """
 
     labels: tuple[str, ...]
     entries: Mapping[str, tuple[int, str]]
+    split: str
 
 
 class _Labelled(msgspec.Struct):
@@ -68,6 +70,7 @@ class _Entry(msgspec.Struct):
 class _File(msgspec.Struct):
     labels: list[str]
     database: dict[str, Any]
+    split: str = "the owners'"  # our own `data prepare clips` writes whose it is
 
 
 def fits(path: Path) -> bool:
@@ -98,7 +101,7 @@ def find(path: Path) -> ClipSet:
             faults.append(item)
         else:
             clips.append((item, subset))
-    split = by_subset(clips, f"the owners', as in {chosen.name}")
+    split = by_subset(clips, f"{annotation.split} ({chosen.name})")
     return ClipSet(
         annotation.labels, split.training, split.validation, split.test,
         "pictures and sounds with an annotation", split.said, tuple(faults),
@@ -138,7 +141,7 @@ def read_annotation(path: Path) -> Annotation:
                 f"{where}.annotations.label: {entry.annotations.label[:40]!r} is not in labels"
             )
         entries[name] = (known[entry.annotations.label], _SUBSETS[entry.subset])
-    return Annotation(tuple(file.labels), entries)
+    return Annotation(tuple(file.labels), entries, file.split)
 
 
 @dataclass(frozen=True)

@@ -144,10 +144,11 @@ def prepare_clips(
         for name, (label, subset) in plan.subsets.items()
         if name not in left_out
     }
+    contents = {"labels": plan.labels, "split": plan.said, "database": database}
     target = out / (annotation.name if annotation else "annotation.json")
     try:
         with partial(target) as path:
-            path.write_text(json.dumps({"labels": plan.labels, "database": database}, indent=1))
+            path.write_text(json.dumps(contents, indent=1))
     except OSError as error:
         raise UsageError(f"{target}: can't be written: {error.strerror}") from error
     return target, plan.said, [*plan.faults, *faults]
@@ -216,7 +217,7 @@ def _annotated(videos: Path, annotation: Path, place: _Place) -> _Plan:
         subsets[name] = (label, subset)
         sound = source if facts.sound_rate_hz else None
         pieces.append(place.piece(name, label, source, sound, facts.n_frames))
-    return _Plan(known.labels, subsets, pieces, faults, f"the owners', as in {annotation.name}")
+    return _Plan(known.labels, subsets, pieces, faults, known.split)
 
 
 def _write_sound(path: Path, source: Path) -> None:

@@ -89,14 +89,16 @@ def _outcomes(todo: Sequence[Piece], jobs: int) -> Iterator[Fault | None]:
         yield from map(_made, todo)
         return
     spawn = multiprocessing.get_context("spawn")  # threads of FFmpeg do not survive a fork
-    pool = ProcessPoolExecutor(min(jobs, len(todo)), spawn, _leave_interrupts_to_the_parent)
+    pool = ProcessPoolExecutor(min(jobs, len(todo)), spawn)
     try:
-        for future in as_completed([pool.submit(_made, piece) for piece in todo]):
+        with _interrupts_ignored():  # by the processes that this starts
+            futures = [pool.submit(_made, piece) for piece in todo]
+        for future in as_completed(futures):
             yield future.result()
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():
             child.terminate()
+        pool.shutdown(cancel_futures=True)
         raise
     pool.shutdown()
 
@@ -111,5 +113,11 @@ def _made(piece: Piece) -> Fault | None:
     return None
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Processes that are started meanwhile leave Ctrl-C to this one, from their first moment."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
