@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 import jack_stream
-from jack_stream.cli import analyze, capture, check, config, keys, live, recording, weights, worker
+from jack_stream.cli import (
+    analyze,
+    capture,
+    check,
+    config,
+    events,
+    keys,
+    live,
+    recording,
+    view,
+    weights,
+    worker,
+)
 
 __all__ = ["app"]
 
@@ -41,6 +53,8 @@ def _root(
 app.command()(live.demo)
 app.command()(live.run)
 app.command()(live.watch)
+app.command()(view.view)
+app.command()(events.events)
 app.command()(analyze.analyze)
 app.add_typer(capture.app, name="capture")
 app.command()(live.infer)

@@ -55,9 +55,9 @@ class JournalReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not path.is_file():
-            raise JournalError(f"{path}: there is no such journal")
         with explain(path), contextlib.ExitStack() as undo:
+            if not path.is_file():
+                raise JournalError(f"{path}: there is no such journal")
             self._database = _open(path)
             undo.callback(self._database.close)
             self._database.execute("BEGIN")

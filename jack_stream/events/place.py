@@ -52,12 +52,10 @@ class Place:
         if not self.journal:  # a newcomer begins here
             self.journal, self.covered, self.target = journal, head, head
             return False
-        if journal == self.journal and head >= self.covered:
+        if journal == self.journal:  # what was on its way while more was fetched is old
             self.target = max(self.target, head)
             return False
-        # All of a new journal is new. One that was put back to an older state counts on from there.
-        self.covered = 0 if journal != self.journal else head
-        self.journal, self.target = journal, head
+        self.journal, self.covered, self.target = journal, 0, head  # all of it is new
         self.replaced += 1
         return True
 
@@ -71,7 +69,6 @@ class Place:
             self.journal, self.covered = position.journal, number - 1
         elif position.journal != self.journal:
             self.hear(position.journal, number)
-            self.covered = 0
         if number <= self.covered:
             return False
         follows = number == self.covered + 1

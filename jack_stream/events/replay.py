@@ -137,18 +137,18 @@ class ReplayServer:
         while not self._stop.is_set():
             if not self._socket.poll(_SLICE_MS):
                 continue
-            sender, *parts = self._socket.recv_multipart()
-            # A REQ socket puts an empty part before its request and wants it back.
-            envelope = [sender, b""] if parts[:1] == [b""] else [sender]
+            # Before the request stands where it came from: the sender, perhaps through the gate,
+            # and the empty part of a REQ socket. It goes before the reply, too.
+            *envelope, request = self._socket.recv_multipart()
             self.counters["requests"] += 1
             # Who takes no replies gets none.
             with suppress(zmq.Again):
-                reply = self._answer(parts[len(envelope) - 1 :])
+                reply = self._answer(request)
                 self._socket.send_multipart([*envelope, *reply], flags=zmq.NOBLOCK)
 
-    def _answer(self, parts: list[bytes]) -> list[bytes]:
+    def _answer(self, asked: bytes) -> list[bytes]:
         try:
-            request = _request.decode(b"".join(parts))
+            request = _request.decode(asked)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self.counters["requests_refused"] += 1
             return [_encode(ReplayHeader(error=f"malformed request: {error}"[:300]))]
