@@ -158,6 +158,10 @@ class GateSettings(_Section):
     health: PublicEndpoint | None = Field(
         default=None, description="Health for keys that may subscribe, as tcp://0.0.0.0:5588."
     )
+    replay: PublicEndpoint | None = Field(
+        default=None,
+        description="What the journal keeps, for keys that may subscribe, as tcp://0.0.0.0:5589.",
+    )
     captures: PublicEndpoint | None = Field(
         default=None,
         description="Where keys that may publish send what `[streams.remote]` wants.",

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import structlog
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from jack_stream.capture.address import MAX_PIXELS
 from jack_stream.capture.resize import Resizer
@@ -28,6 +29,11 @@ __all__ = ["ImageFolder"]
 _SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _MAX_BYTES = 256 * 2**20
 _DEFAULT_FPS = 25.0
+_DAMAGE = (
+    *(OSError, ValueError, SyntaxError, TypeError, LookupError, OverflowError, MemoryError),
+    *(struct.error, Image.DecompressionBombError, zlib.error),
+)
+"""What Pillow raises on damaged files. OpenCV's decoder took seconds and gigabytes for some."""
 _log = structlog.get_logger()
 
 
@@ -92,7 +98,7 @@ class ImageFolder:
         try:
             rgb = _decoded(path)
             resized = self.resizer(rgb)
-        except (OSError, SourceError, cv2.error) as error:
+        except (OSError, SourceError) as error:
             _log.warning("skipped an image", path=str(path), cause=str(error))
             return None
         return Picture(
@@ -112,27 +118,27 @@ def _decoded(path: Path) -> NDArray[np.uint8]:
         OSError: it can't be read.
     """
     with path.open("rb") as file:
-        data = np.frombuffer(file.read(_MAX_BYTES + 1), np.uint8)
-    if data.size > _MAX_BYTES:
+        data = file.read(_MAX_BYTES + 1)
+    if len(data) > _MAX_BYTES:
         raise SourceError(f"it has more than {_MAX_BYTES} bytes")
-    width, height = _size(data)
-    if width * height > MAX_PIXELS:
-        raise SourceError(f"it has {width} x {height} pixels; at most {MAX_PIXELS} are decoded")
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    if image is None:
-        raise SourceError("it can't be decoded")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-
-
-def _size(data: NDArray[np.uint8]) -> tuple[int, int]:
-    """The width and height that an image says it has, before anything of it is decoded."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata, too, which nobody here reads
-            with Image.open(io.BytesIO(data.tobytes())) as image:
-                return image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            warnings.simplefilter("ignore")  # of odd metadata, which nobody here reads
+            with Image.open(io.BytesIO(data)) as image:
+                return _pixels(image)
+    except _DAMAGE as error:
         raise SourceError(f"it can't be decoded: {error}") from error
+
+
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise SourceError(f"it has {width} x {height} pixels; at most {MAX_PIXELS} are decoded")
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I;16"):
+        grey = (np.asarray(upright) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
+    return np.array(upright.convert("RGB"), np.uint8)
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

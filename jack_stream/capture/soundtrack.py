@@ -52,7 +52,7 @@ class SoundTrack:
         self._wanted = wanted
         self._start_ns = start_ns
         self._counters = counters
-        self._planar: av.AudioResampler | None = None
+        self._packed: av.AudioResampler | None = None
         self._layout = ("", "", 0)
         self._blocks: BlockResampler | None = None
         self._anchor_ns = 0
@@ -109,12 +109,14 @@ class SoundTrack:
 
     def _mono(self, frame: av.AudioFrame) -> NDArray[np.float32]:
         layout = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if self._planar is None or layout != self._layout:
-            self._planar = av.AudioResampler(format="fltp")  # all channels, at the same rate
+        if self._packed is None or layout != self._layout:
+            # All channels, at the same rate; not in planes: PyAV 18 reads the ninth and more of them
+            # where there are none, and crashes.
+            self._packed = av.AudioResampler(format="flt")
             self._layout = layout
         mono = [
-            part.to_ndarray().mean(axis=0, dtype=np.float32)
-            for part in self._planar.resample(frame)
+            part.to_ndarray().reshape(-1, part.layout.nb_channels).mean(axis=1, dtype=np.float32)
+            for part in self._packed.resample(frame)
         ]
         return np.concatenate(mono) if mono else np.empty(0, np.float32)
 

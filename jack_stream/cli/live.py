@@ -92,6 +92,10 @@ def watch(
     count: Annotated[
         int | None, typer.Option(help="End after so many events.", show_default=False)
     ] = None,
+    replay: Annotated[
+        str | None,
+        typer.Option(metavar="ENDPOINT", help="Where that gate gives out what was missed."),
+    ] = None,
     key: KeyOption = None,
     server_key: ServerKeyOption = None,
     insecure: InsecureOption = False,
@@ -115,7 +119,7 @@ def watch(
             stop.set()
 
     with (
-        Subscription(events, stream=stream, access=access) as subscription,
+        Subscription(events, stream=stream, replay=replay, access=access) as subscription,
         Receiver([health], {"health"}, access=access) as reports,
         contextlib.nullcontext() if as_json else _drawing(board) as draw,
     ):

@@ -1,8 +1,8 @@
 """The gate: the only process that other machines can reach, and only with a key.
 
-It passes events and health out to those who may subscribe, and captures in from those who may
-publish. Behind it everything stays on local sockets: what faces the network has no models, no
-devices and no files but its keys.
+It passes events, health and what the journal keeps out to those who may subscribe, and captures in
+from those who may publish. Behind it everything stays on local sockets: what faces the network has
+no models, no devices and no files but its keys.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ _PATIENCE_S = 2.0
 _AT_ONCE = 256
 _HIGH_WATER_MARK = 10_000
 _MAX_SUBSCRIPTION_BYTES = 1024
+_MAX_REQUEST_BYTES = 4096
+_REQUESTS_WAITING = 64
+_REPLIES_WAITING = 4
 _MAX_MEMORY_BYTES = 2 * 2**30
 """libzmq keeps the parts of a message that never ends: then this process dies, and no other."""
 _log = structlog.get_logger()
@@ -103,8 +106,11 @@ class Gate:
     def turn(self, timeout_ms: int) -> None:
         """Wait for something to pass on, and pass it on."""
         poller = zmq.Poller()
-        captures = self._doors["captures"][1] if "captures" in self._doors else None
-        for socket in (*self._sources.values(), captures, self._guard and self._guard.socket):
+        captures, replay = (
+            self._doors[name][1] if name in self._doors else None for name in ("captures", "replay")
+        )
+        guarded = self._guard and self._guard.socket
+        for socket in (*self._sources.values(), captures, replay, guarded):
             if socket is not None:
                 poller.register(socket, zmq.POLLIN)
         ready = dict(poller.poll(timeout_ms))
@@ -115,6 +121,8 @@ class Gate:
                 self._pass_out(source, self._doors[name][1])
         if captures is not None and captures in ready:
             self._pass_in(captures)
+        if replay is not None and replay in ready:
+            self._pass_out(replay, self._sources["replay"])
         if self._guard is not None and time.monotonic() - self._looked_s > _LOOK_S:
             self._looked_s = time.monotonic()
             self._shut_out(self._guard.revoked())
@@ -154,6 +162,11 @@ class Gate:
                 self._sources[name].subscribe(b"")
                 Link(self._sources[name], inside)
                 self._add(name, "subscribe", outside, self._outlet)
+        if settings.replay is not None:
+            self._sources["replay"] = self._context.socket(zmq.DEALER)
+            self._sources["replay"].sndhwm = _REQUESTS_WAITING
+            Link(self._sources["replay"], self._config.replay_endpoint)
+            self._add("replay", "subscribe", settings.replay, self._asked)
         if settings.captures is not None:
             self._add("captures", "publish", settings.captures, self._inlet)
 
@@ -177,6 +190,12 @@ class Gate:
         socket.maxmsgsize = _MAX_SUBSCRIPTION_BYTES
         return socket
 
+    def _asked(self) -> zmq.Socket[bytes]:
+        socket = self._context.socket(zmq.ROUTER)
+        socket.maxmsgsize = _MAX_REQUEST_BYTES
+        socket.sndhwm, socket.rcvhwm = _REPLIES_WAITING, _REQUESTS_WAITING
+        return socket
+
     def _inlet(self) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.SUB)
         socket.maxmsgsize = MAX_PARTS_BYTES
@@ -186,7 +205,8 @@ class Gate:
     def _pass_out(self, source: zmq.Socket[bytes], outlet: zmq.Socket[bytes]) -> None:
         with suppress(zmq.Again):
             for _ in range(_AT_ONCE):
-                outlet.send_multipart(source.recv_multipart(zmq.NOBLOCK, copy=False), copy=False)
+                parts = source.recv_multipart(zmq.NOBLOCK, copy=False)
+                outlet.send_multipart(parts, zmq.NOBLOCK, copy=False)
                 self._passed += 1
 
     def _pass_in(self, inlet: zmq.Socket[bytes]) -> None:

@@ -21,7 +21,7 @@ from jack_stream.capture.images import ImageFolder
 from jack_stream.capture.media import MediaWanted
 from jack_stream.capture.medium import Medium
 from jack_stream.capture.resize import Resizer
-from jack_stream.capture.samples import Picture, Sample
+from jack_stream.capture.samples import Picture, Sample, Sound
 from jack_stream.capture.soundtrack import SoundWanted
 from jack_stream.config import parse
 from jack_stream.errors import ConfigError, SourceError
@@ -198,3 +198,17 @@ def test_sound_that_is_none_is_refused(tmp_path: Path, rate: int, channels: int)
                 ManualClock(), Counter()
             )
         )
+
+
+@pytest.mark.parametrize("channels", [2, 8, 9, 11, 64])
+def test_sound_of_many_channels_becomes_their_mean(tmp_path: Path, channels: int) -> None:
+    path = tmp_path / "a.wav"
+    level = np.arange(1, channels + 1, dtype="<i2") * 100
+    with wave.open(str(path), "wb") as file:
+        file.setparams((channels, 2, 16000, 0, "NONE", ""))
+        file.writeframes(np.tile(level, 8000).tobytes())
+    wanted = MediaWanted(None, None, SoundWanted(16000, 20))
+    sounds = list(Medium(str(path), wanted).samples(ManualClock(), Counter()))
+    heard = np.concatenate([sound.samples for sound in sounds if isinstance(sound, Sound)])
+    assert len(heard) == 8000
+    np.testing.assert_allclose(heard, level.mean() / 32768, rtol=1e-5)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -70,3 +71,20 @@ def test_folders_without_readable_images_are_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"x")
     with pytest.raises(SourceError, match="none of the 1 images"):
         _read(ImageFolder(tmp_path, Resizer(64)), 1, Counter())
+
+
+def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "deep.png"), np.full((4, 4), 0x8000, np.uint16))
+    (picture,) = _read(ImageFolder(tmp_path, Resizer(4)), 10, Counter())
+    assert np.unique(picture.image).tolist() == [128]
+
+
+def test_a_length_that_lies_costs_no_time(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "1.png"), np.zeros((4, 4, 3), np.uint8))
+    data = bytearray((tmp_path / "1.png").read_bytes())
+    place = data.index(b"IDAT")
+    data[place - 4 : place] = (2**31 - 1).to_bytes(4, "big")
+    (tmp_path / "2.png").write_bytes(data)
+    began_s = time.perf_counter()
+    _read(ImageFolder(tmp_path, Resizer(4)), 10, Counter())
+    assert time.perf_counter() - began_s < 1

@@ -7,12 +7,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import zmq
 
 from jack_stream.clock import Clock
 from jack_stream.config import Config, parse
@@ -22,7 +23,7 @@ from jack_stream.events.subscriber import Subscription
 from jack_stream.service.gate import Gate
 from jack_stream.service.plan import plan
 from jack_stream.wire import keys
-from jack_stream.wire.access import Access
+from jack_stream.wire.access import Access, Link
 from jack_stream.wire.messages import Frame
 from jack_stream.wire.policy import Policy
 from jack_stream.wire.publisher import Publisher
@@ -308,3 +309,30 @@ def test_a_remote_stream_needs_a_gate(tmp_path: Path) -> None:
     table = {"streams": [{"name": "door", "remote": {"key": "door"}}]}
     with pytest.raises(ConfigError, match=r"set captures in \[gate\]"):
         parse(table, "a test")
+
+
+@pytest.mark.parametrize("name", ["anna", "door"])
+def test_what_was_missed_is_fetched_through_the_gate_with_a_subscribers_key(
+    tmp_path: Path, name: str
+) -> None:
+    house = House(tmp_path, replay="tcp://127.0.0.1:*")
+    requests: list[list[bytes]] = []
+    journal = zmq.Context.instance().socket(zmq.ROUTER)
+    try:
+        journal.bind(house.config.replay_endpoint)
+        with closing(zmq.Context.instance().socket(zmq.REQ)) as client:
+            client.linger = 0
+            link = Link(client, house.at("replay"), house.access(name))
+            client.send(b'{"request": "last"}')
+            until_s = time.monotonic() + PATIENCE_S
+            while not journal.poll(20) and _refused(house) == 0:
+                assert time.monotonic() < until_s
+            if journal.poll(0):
+                requests.append(journal.recv_multipart())
+                journal.send_multipart([*requests[0][:-1], b"{}", b"an event"])
+                assert client.recv_multipart() == [b"{}", b"an event"]
+            link.close()
+    finally:
+        journal.close()
+        house.close()
+    assert [request[-1] for request in requests] == [b'{"request": "last"}'] * (name == "anna")
