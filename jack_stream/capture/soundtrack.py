@@ -110,7 +110,7 @@ class SoundTrack:
     def _mono(self, frame: av.AudioFrame) -> NDArray[np.float32]:
         layout = (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._packed is None or layout != self._layout:
-            # All channels, at the same rate; not in planes: PyAV 18 reads the ninth and more of them
+            # All channels, at the same rate; not in planes: PyAV 18 reads the ninth and others
             # where there are none, and crashes.
             self._packed = av.AudioResampler(format="flt")
             self._layout = layout
