@@ -1,0 +1,128 @@
+"""HTTP and WebSocket around the hub."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+import jack_stream
+from jack_stream.config import Config
+from jack_stream.errors import JackError
+from jack_stream.view.page.access import Guard
+from jack_stream.view.page.history import History
+from jack_stream.view.page.hub import Hub
+from jack_stream.view.page.viewer import Said, Viewer
+
+__all__ = ["make_app", "serve"]
+
+_STATIC = Path(str(files("jack_stream.view.page"))) / "static"
+_said = msgspec.json.Decoder(Said).decode
+_TRY_AGAIN_LATER = 1013
+_POLICY = 1008
+
+
+def make_app(config: Config, *, show_faces: bool = False, token: str | None = None) -> Guard:
+    """The page as an ASGI application.
+
+    Args:
+        config: the system to look at, which may be running or not.
+        show_faces: leave faces as they are.
+        token: what browsers must bring; None where only this machine can reach the page.
+    """
+    history = History(config)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        app.state.hub = Hub(config, show_faces=show_faces)
+        running = asyncio.create_task(app.state.hub.run())
+        yield
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+    async def index(_: Request) -> Response:
+        return FileResponse(_STATIC / "index.html")
+
+    async def about(_: Request) -> Response:
+        streams = [
+            {
+                "name": stream.name,
+                "methods": [analyzer.method for analyzer in stream.analyzers],
+                "pictures": stream.picture_source != "",
+            }
+            for stream in config.streams
+        ]
+        return JSONResponse({"version": jack_stream.__version__, "streams": streams})
+
+    async def past(request: Request) -> Response:
+        try:
+            found = await asyncio.to_thread(history.find, request.query_params)
+        except JackError as error:
+            return JSONResponse({"error": str(error)}, 400)
+        return Response(found, media_type="application/x-ndjson")
+
+    app = Starlette(
+        routes=[
+            Route("/", index),
+            Route("/about", about),
+            Route("/events", past),
+            WebSocketRoute("/live", _live),
+            Mount("/static", StaticFiles(directory=_STATIC)),
+        ],
+        lifespan=lifespan,
+    )
+    return Guard(app, token)
+
+
+async def serve(app: Guard, host: str, port: int) -> None:
+    """Serve until a signal ends it.
+
+    Raises:
+        SystemExit: the port is taken.
+    """
+    settings = uvicorn.Config(
+        app, host=host, port=port, log_level="warning", ws_max_size=4096, server_header=False
+    )
+    await uvicorn.Server(settings).serve()
+
+
+async def _live(socket: WebSocket) -> None:
+    """One browser, from its coming to its going."""
+    hub: Hub = socket.app.state.hub
+    await socket.accept()
+    viewer = Viewer(hub.streams)
+    hub.join(viewer)
+    sending = asyncio.create_task(_send(socket, viewer))
+    try:
+        while True:
+            viewer.hear(_said(await socket.receive_text()))
+            hub.ready()
+    except WebSocketDisconnect:
+        pass
+    except msgspec.DecodeError:
+        await socket.close(_POLICY, "not a message of this page")
+    finally:
+        hub.leave(viewer)
+        sending.cancel()
+
+
+async def _send(socket: WebSocket, viewer: Viewer) -> None:
+    with suppress(WebSocketDisconnect, RuntimeError):  # it went; the other task sees to it
+        while (message := await viewer.waiting.get()) is not None:
+            if isinstance(message, str):
+                await socket.send_text(message)
+            else:
+                await socket.send_bytes(message)
+        await socket.close(_TRY_AGAIN_LATER, "too slow for what there is to show")
