@@ -41,11 +41,27 @@ def convolve(x: Var, weight: Var, bias: Var | None, geometry: Geometry) -> Var:
     x = pad(x, geometry.margins)
     if dimensions == 1:
         y = _convolve_1d(x, weight, geometry)
+    elif _is_pointwise(weight, geometry):
+        y = _mix_channels(x, weight)
     elif dimensions == 2:
         y = jt.nn.conv2d(x, weight, None, geometry.stride, 0, geometry.dilation, geometry.groups)
     else:
         y = _convolve_3d(x, weight, geometry)
     return y if bias is None else y + bias.reshape(1, -1, *[1] * dimensions)
+
+
+def _is_pointwise(weight: Var, geometry: Geometry) -> bool:
+    """Whether each position is seen alone, and oneDNN multiplies matrices here."""
+    alone = all(n == 1 for n in (*weight.shape[2:], *geometry.stride, geometry.groups))
+    return alone and usable()
+
+
+def _mix_channels(x: Var, weight: Var) -> Var:
+    """A matrix product per sample, which reorders no maps as oneDNN's convolution does."""
+    n, c, *spatial = x.shape
+    outputs = weight.shape[0]
+    each = weight.reshape(1, outputs, c).expand(n, outputs, c)
+    return matmul(each, x.reshape(n, c, -1)).reshape(n, outputs, *spatial)
 
 
 def _convolve_1d(x: Var, weight: Var, geometry: Geometry) -> Var:
