@@ -64,8 +64,8 @@ def test_the_contrast_pulls_words_and_pushes_sound_and_other_times(
     inputs = [rng.normal(size=(5, 12)) for _ in range(3)]
     there = np.array(said, bool)
     _assert_gradients(
-        lambda *x: complementary_contrast(*x, there, temperature=tau),
-        lambda *x: _contrast(*x, there, tau),
+        lambda a, words, other: complementary_contrast(a, words, other, there, temperature=tau),
+        lambda a, words, other: _contrast(a, words, other, there, tau),
         inputs,
     )
 

@@ -11,19 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from jack_stream.config import AnalyzerSettings
-from jack_stream.errors import ConfigError, UsageError
+from jack_stream.errors import BundleError, ConfigError, UsageError
 from jack_stream.inference.catalogue import ANALYZERS
 from jack_stream.inference.grid import flicker
 from jack_stream.models import load
+from jack_stream.models.bert import Bert
+from jack_stream.models.layers import get_weights
 from jack_stream.runtime import jittor
 from jack_stream.weights import read_bundle
 from tests.trainers.made_clips import write_clips
 from trainers.cli import app
 from trainers.loop import LAST
 from trainers.mart.averaging import AveragingAdam
-from trainers.mart.pretraining import PretrainingTask
+from trainers.mart.pretraining import PretrainingTask, load_bert
 from trainers.mart.recipe import MartRecipe
 from trainers.mart.task import MartTask
 from trainers.recipe import read_recipe
@@ -210,3 +213,20 @@ def test_the_mean_of_the_weights_follows_them() -> None:
     np.testing.assert_array_equal(weight.numpy(), seen[-1])
     optimizer.take_average()
     np.testing.assert_allclose(weight.numpy(), mean, rtol=1e-5)
+
+
+def test_the_reader_begins_with_a_published_bert(tmp_path: Path) -> None:
+    reader = Bert(30, width=16, depth=1, heads=2, positions=8)
+    rng = np.random.default_rng(0)
+    wanted = {name: rng.normal(size=v.shape) for name, v in get_weights(reader).items()}
+    wanted = {name: value.astype(np.float32) for name, value in wanted.items()}
+    published = {
+        "bert." + name.replace("LayerNorm.weight", "LayerNorm.gamma"): value
+        for name, value in wanted.items()
+    }
+    save_file({**published, "cls.bias": np.zeros(30, np.float32)}, tmp_path / "bert.safetensors")
+    load_bert(reader, tmp_path / "bert.safetensors")
+    for name, value in get_weights(reader).items():
+        np.testing.assert_array_equal(value, wanted[name])
+    with pytest.raises(BundleError, match=r"embeddings\.\S+ \(30, 24\)"):
+        load_bert(Bert(30, width=24, depth=1, heads=2, positions=8), tmp_path / "bert.safetensors")

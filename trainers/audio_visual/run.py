@@ -180,7 +180,7 @@ def _card(
         trained=True,
         preprocessing=_preprocessing(recipe, data),
         decision=outcome.decision,
-        training_data=[*(stated or [unstated]), *beginning.training_data],
+        training_data=list(dict.fromkeys([*(stated or [unstated]), *beginning.training_data])),
         metrics=[m for name, result in outcome.results.items() for m in result.metrics(name)],
         caveats=caveats,
         provenance=provenance(
