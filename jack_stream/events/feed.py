@@ -89,6 +89,7 @@ class EventFeed(EventOutlet):
         self._heard_s = time.monotonic()
         self._socket = (context or zmq.Context.instance()).socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.IMMEDIATE, 1)  # what waits for a journal waits here, counted
         self._socket.connect(check_endpoint(endpoint))
 
     @property

@@ -16,9 +16,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import multiprocessing
 import random
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -32,13 +32,16 @@ from pathlib import Path
 
 import zmq
 
+from jack_stream import log
 from jack_stream.config import Config, parse
 from jack_stream.events.feed import EventFeed
 from jack_stream.events.journal_reader import JournalReader
 from jack_stream.events.subscriber import Subscription
+from jack_stream.service.plan import WorkerPlan
+from jack_stream.service.worker import run as work
 from tests.events.making import event
 
-__all__ = ["JournalProcess", "Report", "configuration", "integrity", "kept", "run"]
+__all__ = ["ForkedJournal", "JournalProcess", "Report", "configuration", "integrity", "kept", "run"]
 
 _END_WITHIN_S = 60.0
 
@@ -84,6 +87,33 @@ def configuration(folder: Path) -> Config:
     return parse(table, "journal kills")
 
 
+class ForkedJournal:
+    """The same without the imports of a new interpreter: for many kills in little time."""
+
+    def __init__(self, config: Config) -> None:
+        self._config_json = config.model_dump_json()
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([__name__])
+        self.start()
+
+    def start(self) -> None:
+        """Start it."""
+        self.process = self._context.Process(target=_keep, args=(self._config_json,))
+        self.process.start()
+
+    def kill(self) -> None:
+        """Kill it and wait."""
+        self.process.kill()
+        self.process.join()
+        self.process.close()
+
+
+def _keep(config_json: str) -> None:
+    config = Config.model_validate_json(config_json)
+    log.set_up(quiet=True)
+    work(WorkerPlan("journal"), config, threading.Event())
+
+
 class JournalProcess:
     """The journal's process as the supervisor starts it."""
 
@@ -104,9 +134,9 @@ class JournalProcess:
         self.process.stdin.write(self._config_json + "\n")
         self.process.stdin.flush()
 
-    def kill(self, number: int = signal.SIGKILL) -> None:
-        """End it with a signal and wait."""
-        self.process.send_signal(number)
+    def kill(self) -> None:
+        """Kill it and wait."""
+        self.process.kill()
         self.process.wait()
         assert self.process.stdin is not None
         self.process.stdin.close()
@@ -191,7 +221,9 @@ def _send(feed: EventFeed, rate: float, stop: threading.Event) -> None:
             stop.wait(0.002)
 
 
-def run(folder: Path, *, kills: int, rate: float = 300.0, seed: int = 1) -> Report:
+def run(
+    folder: Path, *, kills: int, rate: float = 300.0, seed: int = 1, forked: bool = False
+) -> Report:
     """Do it; see the module.
 
     Args:
@@ -199,13 +231,14 @@ def run(folder: Path, *, kills: int, rate: float = 300.0, seed: int = 1) -> Repo
         kills: how often.
         rate: events per second.
         seed: of the moments.
+        forked: start the process by a fork instead of a new interpreter.
     """
     config, report, rng = configuration(folder), Report(), random.Random(seed)
     listener = _Listener(config)
     feed, stop = EventFeed(config.journal_inbox), threading.Event()
     sender = threading.Thread(target=_send, args=(feed, rate, stop))
     sender.start()
-    process = JournalProcess(config)
+    process = ForkedJournal(config) if forked else JournalProcess(config)
     try:
         for _ in range(kills):
             began_s = time.monotonic()
@@ -226,7 +259,7 @@ def run(folder: Path, *, kills: int, rate: float = 300.0, seed: int = 1) -> Repo
         sender.join()
         listener.close()
         feed.close()
-        process.kill(signal.SIGTERM)
+        process.kill()
     inside = kept(config.journal_path)
     report.heard, report.handed = len(listener.heard), len(listener.handed)
     report.not_kept = sum(payload not in inside for payload in listener.heard)
