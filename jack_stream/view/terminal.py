@@ -43,8 +43,12 @@ class Board:
     _count: int = 0
 
     def event(self, event: Event) -> None:
-        """Take an event."""
+        """Take an event; the first live one of a stream and method ends what was retained of it."""
         key = (event.stream, event.model.method, event.person)
+        if not event.retained:
+            old = [k for k, (e, _) in self._events.items() if k[:2] == key[:2] and e.retained]
+            for one in old:
+                del self._events[one]
         self._events[key] = (event, time.monotonic())
         self._count += 1
 
@@ -55,7 +59,9 @@ class Board:
     def render(self) -> Group:
         """What to draw now; people who have not been seen for ten seconds are left out."""
         now_s = time.monotonic()
-        shown = {k: e for k, (e, at_s) in self._events.items() if now_s - at_s < _GONE_S}
+        shown = {
+            k: e for k, (e, at_s) in self._events.items() if e.retained or now_s - at_s < _GONE_S
+        }
         parts: list[Panel | Table | Text] = []
         if any(not event.model.trained for event in shown.values()):
             parts.append(Text(_UNTRAINED.upper(), style="bold white on red", justify="center"))
@@ -73,12 +79,12 @@ class Board:
             event = shown[key]
             who = f"person {event.person}" if event.person is not None else "scene"
             label = event.label if event.model.trained else f"{event.label} (untrained)"
-            age = f"{event.latency.total_ms:5.0f} ms"
+            age = _as_of(event) if event.retained else f"{event.latency.total_ms:5.0f} ms"
             table.add_row(
                 Text(event.stream, style="bold"),
                 Text(event.model.method, style="dim"),
                 who,
-                Text(label, style="bold" if event.model.trained else "dim strike"),
+                Text(label, style=_style(event)),
                 _bars(event),
                 Text(age, style="dim"),
                 Text("; ".join(event.degraded), style="yellow"),
@@ -103,6 +109,17 @@ class Board:
                 Text(health.detail),
             )
         return table
+
+
+def _style(event: Event) -> str:
+    if not event.model.trained:
+        return "dim strike"
+    return "dim" if event.retained else "bold"
+
+
+def _as_of(event: Event) -> str:
+    """When a state was read that is shown only until the stream says something new."""
+    return time.strftime("as of %F %T", time.localtime(event.published_at_ns / 1e9))
 
 
 def _bars(event: Event) -> Text:
