@@ -180,10 +180,10 @@ class _Places:
 
 
 def _by_folders(places: _Places) -> ClipSet:
-    classes = sorted(folder.name for folder in places.images.iterdir() if folder.is_dir())
+    classes = [folder.name for folder in _folders(places.images)]
     clips, faults = [], []
     for i, label in enumerate(classes):
-        for folder in sorted(p for p in (places.images / label).iterdir() if p.is_dir()):
+        for folder in _folders(places.images / label):
             item = places.clip(folder.name, label, i)
             if isinstance(item, Fault):
                 faults.append(item)
@@ -196,12 +196,16 @@ def _by_folders(places: _Places) -> ClipSet:
     )  # fmt: skip
 
 
+def _folders(root: Path) -> list[Path]:
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
 def _part(root: Path, names: Sequence[str]) -> Path | None:
     """The folder of one of the names, or whose name ends in ``-NAME`` or ``_NAME``."""
     if not root.is_dir():
         return None
     endings = tuple(f"{joint}{name}" for name in names for joint in "-_")
-    folders = sorted(item for item in root.iterdir() if item.is_dir())
+    folders = _folders(root)
     exact = [folder for folder in folders if folder.name in names]
     return next(iter(exact + [f for f in folders if f.name.endswith(endings)]), None)
 

@@ -13,7 +13,7 @@ every class is held out. The classes are the folders' names in the order of the 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from jack_stream.errors import SourceError
@@ -21,9 +21,9 @@ from trainers.data.annotated import SOUNDS
 from trainers.data.clip import Clip, ClipSet, Fault, Split, by_subset, hold_out
 from trainers.data.clip_media import MediaFacts, picture_files, probe
 
-__all__ = ["VIDEOS", "find", "fits", "read_splits"]
+__all__ = ["find", "fits", "is_video", "read_splits", "video_files"]
 
-VIDEOS = frozenset(
+_VIDEOS = frozenset(
     {".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts"}
 )
 SPLITS = "splits.csv"
@@ -63,6 +63,23 @@ def find(path: Path) -> ClipSet:
         labels, split.training, split.validation, split.test,
         "a folder per class", split.said, tuple(faults),
     )  # fmt: skip
+
+
+def video_files(folder: Path) -> list[Path]:
+    """All videos below a folder, hidden ones left out.
+
+    Raises:
+        SourceError: there are none.
+    """
+    found = [p for p in sorted(folder.rglob("*")) if is_video(p)]
+    if not found:
+        raise SourceError(f"{folder}: there are no videos in it")
+    return found
+
+
+def is_video(path: Path) -> bool:
+    """Whether it is a video by its name."""
+    return path.suffix.lower() in _VIDEOS and not path.name.startswith(".") and path.is_file()
 
 
 def read_splits(path: Path) -> dict[str, str]:
@@ -130,7 +147,7 @@ def _items(folder: Path) -> Iterator[Path]:
     for item in sorted(folder.iterdir()):
         if item.name.startswith("."):
             continue
-        if item.suffix.lower() in VIDEOS or (item.is_dir() and picture_files(item)):
+        if is_video(item) or (item.is_dir() and picture_files(item)):
             yield item
 
 
@@ -153,6 +170,5 @@ def _stem(item: Path) -> str:
 
 
 def _without_suffix(name: str) -> str:
-    known: Mapping[str, None] = dict.fromkeys(VIDEOS)
     stem, dot, suffix = name.rpartition(".")
-    return stem if f"{dot}{suffix}".lower() in known else name
+    return stem if f"{dot}{suffix}".lower() in _VIDEOS else name

@@ -200,7 +200,7 @@ def _annotated(videos: Path, annotation: Path, place: _Place) -> _Plan:
     files = {
         (item.parent.name.lower(), item.stem): item
         for item in sorted(videos.glob("*/*"))
-        if item.suffix.lower() in class_folders.VIDEOS
+        if class_folders.is_video(item)
     }
     subsets, pieces, faults = {}, [], []
     for name, (index, subset) in known.entries.items():

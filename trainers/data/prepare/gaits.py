@@ -24,7 +24,7 @@ from jack_stream.features.gait_window import GaitPreprocessing, resample
 from jack_stream.features.skeleton import JOINTS, from_mediapipe
 from jack_stream.inference.gait import is_a_walk
 from jack_stream.models.labels import EMOTION_GAIT
-from trainers.data.class_folders import VIDEOS
+from trainers.data.class_folders import video_files
 from trainers.data.clip import Fault
 from trainers.data.clip_media import probe
 from trainers.data.prepare.pieces import make_all, partial
@@ -109,7 +109,7 @@ def prepare_gaits(
         UsageError: the results can't be written.
     """
     root = videos.parent if videos.is_file() else videos
-    files = [videos] if videos.is_file() else sorted(p for p in videos.rglob("*") if p.is_file())
+    files = [videos] if videos.is_file() else video_files(videos)
     pieces = [
         _Video(
             name := path.relative_to(root).with_suffix("").as_posix(),
@@ -119,10 +119,7 @@ def prepare_gaits(
             persons,
         )
         for path in files
-        if path.suffix.lower() in VIDEOS
     ]
-    if not pieces:
-        raise SourceError(f"{videos}: there are no videos in it")
     return make_all(pieces, "gaits", jobs=jobs, skip_corrupt=skip_corrupt)
 
 

@@ -24,7 +24,7 @@ from jack_stream.features.spatial import to_clip
 from jack_stream.inference.localisation import i3d_encoder, i3d_view
 from jack_stream.inference.snippets import Encoder
 from jack_stream.models.registry import Model
-from trainers.data.class_folders import VIDEOS
+from trainers.data.class_folders import video_files
 from trainers.data.clip import Fault
 from trainers.data.clip_media import pictures, probe, samples_of
 from trainers.data.prepare.pieces import make_all, partial
@@ -156,9 +156,7 @@ def _batches(path: Path) -> Iterator[npt.NDArray[np.float32]]:
 
 def _subsets(videos: Path, splits: Path | None) -> Mapping[Path, str]:
     """Videos and the subset of each."""
-    files = sorted(p for p in videos.rglob("*") if p.suffix.lower() in VIDEOS and p.is_file())
-    if not files:
-        raise SourceError(f"{videos}: there are no videos in it")
+    files = video_files(videos)
     stems = [path.stem for path in files]
     if len(set(stems)) < len(stems):
         twice = next(stem for stem in stems if stems.count(stem) > 1)
