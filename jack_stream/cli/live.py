@@ -102,6 +102,7 @@ def watch(
 ) -> None:
     """Show what a running system says: a line per stream and person, a bar per emotion.
 
+    Begins with the last state of each stream, dimmed and with its time, until there is a new one.
     Another machine's is seen through its gate, with keys (docs/security.md).
     """
     access = Access.of(key, server_key, insecure=insecure)
@@ -119,7 +120,9 @@ def watch(
             stop.set()
 
     with (
-        Subscription(events, stream=stream, replay=replay, access=access) as subscription,
+        Subscription(
+            events, stream=stream, replay=replay, retained=not as_json, access=access
+        ) as subscription,
         Receiver([health], {"health"}, access=access) as reports,
         contextlib.nullcontext() if as_json else _drawing(board) as draw,
     ):

@@ -92,7 +92,7 @@ def capture_events(
         stream: only this stream's.
         method: only this method's.
     """
-    captured = EventCapture(Subscription(endpoint, stream=stream, method=method))
+    captured = EventCapture(Subscription(endpoint, stream=stream, method=method, retained=False))
     try:
         yield captured
     finally:

@@ -71,6 +71,18 @@ def test_who_has_gone_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "nobody is there" in _drawn(board)
 
 
+def test_a_retained_state_is_shown_with_its_time_until_the_stream_speaks() -> None:
+    board = Board()
+    board.event(event(person=1, retained=True))
+    board.event(event(person=2, retained=True))
+    board.event(event(person=None, stream="hall", method="vaanet", retained=True))
+    assert _drawn(board, 200).count("as of 1970-01-01") == 3
+    board.event(event(5, person=3))
+    drawn = _drawn(board, 200)
+    assert [who for who in ("person 1", "person 2", "person 3") if who in drawn] == ["person 3"]
+    assert drawn.count("as of 1970-01-01") == 1
+
+
 def test_processes_are_shown_with_state_rate_and_drops() -> None:
     board = Board()
     board.health(_health())
