@@ -99,14 +99,17 @@ def check_before_start(config: Config) -> None:
     """Find mistakes before any process is started and any model compiled.
 
     Raises:
-        ConfigError: a method is not there or would see nothing.
+        ConfigError: a method is not there or would see nothing, or the gate has no key.
         SourceError: a file that is to be played is not there.
     """
     from jack_stream.inference.catalogue import check_methods  # noqa: PLC0415
     from jack_stream.service.plan import plan  # noqa: PLC0415
+    from jack_stream.wire.guard import check_keys  # noqa: PLC0415
 
     check_methods(settings for stream in config.streams for settings in stream.analyzers)
     plan(config)
+    if config.gate is not None and not config.gate.insecure:
+        check_keys(config.gate.keys)
     for stream in config.streams:
         paths = [stream.recording.path] if stream.recording is not None else []
         source = stream.camera.source.removeprefix("file://") if stream.camera is not None else ""

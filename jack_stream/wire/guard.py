@@ -12,9 +12,9 @@ import zmq
 from zmq.utils import z85
 
 from jack_stream.errors import ConfigError, KeysError
-from jack_stream.wire.keys import ROLES, AllowList, Role, load_pair
+from jack_stream.wire.keys import ROLES, AllowList, KeyPair, Role, load_pair
 
-__all__ = ["OWN_KEY", "Guard", "bind_public"]
+__all__ = ["OWN_KEY", "Guard", "bind_public", "check_keys"]
 
 OWN_KEY = "gate.key_secret"
 """The key pair, in the folder of keys, that proves to others who this gate is."""
@@ -23,6 +23,18 @@ _HANDSHAKE_MS = 10_000
 _RETRY_S = 0.01
 _SAID_AT_MOST = 64
 _log = structlog.get_logger()
+
+
+def check_keys(folder: Path) -> tuple[KeyPair, AllowList]:
+    """The gate's own key and the lists of a folder, if they can be used.
+
+    Raises:
+        KeysError: one can't be read, or others may read the key or change a list.
+    """
+    own, allowed = load_pair(folder.expanduser() / OWN_KEY), AllowList(folder.expanduser())
+    for role in ROLES:
+        allowed.names(role)
+    return own, allowed
 
 
 class Guard:
@@ -45,14 +57,10 @@ class Guard:
     """
 
     def __init__(self, folder: Path, context: zmq.Context[zmq.Socket[bytes]]) -> None:
-        folder = folder.expanduser()
         self.admitted: Counter[str] = Counter()
         self.refused = 0
-        self._own = load_pair(folder / OWN_KEY)
-        self._list = AllowList(folder)
+        self._own, self._list = check_keys(folder)
         self._inside: dict[Role, dict[bytes, str]] = {role: {} for role in ROLES}
-        for role in ROLES:
-            self._list.names(role)  # a list that can't be used is said before anything is bound
         self._said: set[tuple[str, str]] = set()
         self.socket = context.socket(zmq.REP)
         self.socket.linger = 0
