@@ -14,6 +14,7 @@ from jack_stream.weights.card import Decision, Metric
 from trainers.bundling import provenance
 from trainers.data.sounds import Recording, SoundSet, digest, read_sounds, speaker_folds
 from trainers.report import write_report
+from trainers.vaanet_audio.licences import licences_of
 from trainers.vaanet_audio.recipe import VoiceRecipe
 from trainers.vaanet_audio.results import (
     Heard,
@@ -63,7 +64,8 @@ def run_recipe(
     if not folds and final.validation:
         results["validation"] = results_of([final.validation], [decision.temperature])
     trusted = trust(folds)
-    card = _card(recipe, recordings, labels, decision, [*_metrics(results), *trusted])
+    metrics = [metric for where, result in results.items() for metric in result.metrics(where)]
+    card = _card(recipe, sets, labels, decision, [*metrics, *trusted])
     weights = final.model.weights()
     bundle = write_bundle(
         run / "bundle", card, weights, storage=recipe.card.storage, overwrite=True
@@ -108,8 +110,10 @@ def _across(training: Training, sets: Sequence[SoundSet], run: Path) -> dict[str
     for held in sets:
         rest = [one for one in sets if one is not held]
         learned = [r for one in rest for r in one.recordings]
-        heard = training.test(held.name, learned, held.recordings, run / f"across-{held.name}")
-        common = heard.among({r.label for r in learned})
+        known = {r.label for r in learned}
+        other = replace(training, labels=tuple(x for x in training.labels if x in known))
+        heard = other.test(held.name, learned, held.recordings, run / f"across-{held.name}")
+        common = heard.among({r.label for r in held.recordings})
         name = f"{held.name} after learning {' and '.join(one.name for one in rest)} only"
         results[f"{name}, {_classes(common.labels)}"] = results_of([common], [1.0])
     return results
@@ -165,17 +169,15 @@ def _by_speaker(sets: Sequence[SoundSet], folds: Sequence[Heard]) -> dict[str, S
     return results
 
 
-def _metrics(results: dict[str, SpeechResults]) -> list[Metric]:
-    return [metric for where, result in results.items() for metric in result.metrics(where)]
-
-
 def _card(
     recipe: VoiceRecipe,
-    recordings: Sequence[Recording],
+    sets: Sequence[SoundSet],
     labels: tuple[str, ...],
     decision: Decision,
     metrics: Sequence[Metric],
 ) -> Card:
+    recordings = [r for one in sets for r in one.recordings]
+    licences = recipe.card.training_data or licences_of(sets)
     return Card(
         method="vaanet-audio",
         architecture=recipe.architecture(len(labels)),
@@ -183,7 +185,7 @@ def _card(
         trained=True,
         preprocessing=recipe.voice.to_card(),
         decision=decision,
-        training_data=[item.for_card() for item in recipe.card.training_data],
+        training_data=[item.for_card() for item in licences],
         metrics=metrics,
         caveats=recipe.card.caveats,
         provenance=provenance(
