@@ -17,6 +17,7 @@ from typing import IO, NamedTuple
 import pytest
 import typer
 
+import trainers.cli
 from jack_stream import config as configuration
 from jack_stream.cli.app import app
 from jack_stream.cli.options import ready_configurations
@@ -64,15 +65,15 @@ def _lines(*starts: str) -> list[tuple[str, str]]:
     return [(where, line) for where, line in lines if re.match(rf"({'|'.join(starts)})\b", line)]
 
 
-@pytest.mark.parametrize(("where", "line"), _lines("jack-stream"))
+@pytest.mark.parametrize(("where", "line"), _lines("jack-stream", "jack-train"))
 def test_commands_are_understood(
     where: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    words = shlex.split(line, comments=True)[1:]
+    program, *words = shlex.split(line, comments=True)
     if ">" in words:
         words = words[: words.index(">")]
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(app if program == "jack-stream" else trainers.cli.app)
     while isinstance(command, typer.core.TyperGroup):
         name = words.pop(0)
         assert name in command.commands, f"{where}: there is no command {name!r}: {line}"
