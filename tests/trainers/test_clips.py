@@ -237,6 +237,8 @@ def test_a_digest_follows_what_is_seen_and_heard_alone(tmp_path: Path) -> None:
         ('{"labels": ["a"]}', "database"),
         ('{"labels": ["a", "a"], "database": {}}', "labels"),
         ('{"labels": ["../a"], "database": {}}', r"labels\[0\]"),
+        ('{"labels": ["\\u001b[2J"], "database": {}}', r"labels\[0\]: '\\x1b"),
+        ('{"labels": ["a"], "split": "\\u001b[2J", "database": {}}', "split: "),
         ('{"labels": ["a"], "database": {"../../x": {}}}', "database.'../../x'"),
         ('{"labels": ["a"], "database": {"x": {"subset": "training"}}}', "database.'x': .*annot"),
         (

@@ -59,6 +59,17 @@ def test_check_finds_what_only_decoding_shows(run: Run, tmp_path: Path) -> None:
     assert "000005.jpg" in out
 
 
+def test_check_opens_every_sound(run: Run, tmp_path: Path) -> None:
+    write_clips(tmp_path, clips=12, layout="annotated")
+    (tmp_path / "mp3/Joy/0001.wav").write_bytes(b"no sound at all")
+    (tmp_path / "mp3/Anger/0002.wav").unlink()
+    code, out, _ = run("check", tmp_path)
+    assert code == 1
+    assert "can't be used: 0001: " in out
+    assert "0001.wav" in out
+    assert _row(out, "Anger")[-1] == "1", "one clip is without sound, which is no fault"
+
+
 def test_check_lists_ten_faults_or_all(run: Run, tmp_path: Path) -> None:
     write_clips(tmp_path, clips=12, layout="annotated")
     for picture in tmp_path.glob("imgs/*/*/000003.jpg"):

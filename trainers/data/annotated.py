@@ -121,12 +121,14 @@ def read_annotation(path: Path) -> Annotation:
         raise SourceError(f"{path}: can't be read as an annotation: {error}") from error
     for i, label in enumerate(file.labels):
         _check_name(label, f"{path}: labels[{i}]")
+    if not file.split.isprintable():
+        raise SourceError(f"{path}: split: {file.split[:40]!a} can't be printed")
     if len(set(file.labels)) != len(file.labels) or not file.labels:
         raise SourceError(f"{path}: labels: each must be there once, and one at least")
     known = {label: i for i, label in enumerate(file.labels)}
     entries = {}
     for name, value in file.database.items():
-        where = f"{path}: database.{name[:80]!r}"
+        where = f"{path}: database.{name[:80]!a}"
         _check_name(name, where)
         try:
             entry = msgspec.convert(value, _Entry)
@@ -134,11 +136,11 @@ def read_annotation(path: Path) -> Annotation:
             raise SourceError(f"{where}: {error}") from error
         if entry.subset not in _SUBSETS:
             raise SourceError(
-                f"{where}.subset: {entry.subset[:40]!r} is none of {', '.join(_SUBSETS)}"
+                f"{where}.subset: {entry.subset[:40]!a} is none of {', '.join(_SUBSETS)}"
             )
         if entry.annotations.label not in known:
             raise SourceError(
-                f"{where}.annotations.label: {entry.annotations.label[:40]!r} is not in labels"
+                f"{where}.annotations.label: {entry.annotations.label[:40]!a} is not in labels"
             )
         entries[name] = (known[entry.annotations.label], _SUBSETS[entry.subset])
     return Annotation(tuple(file.labels), entries, file.split)
@@ -229,11 +231,9 @@ def _class(place: Path, label: str) -> Path:
 
 
 def _check_name(name: str, where: str) -> None:
-    try:
-        length = len(name.encode())
-    except UnicodeEncodeError:  # half a surrogate pair
-        length = 0
-    if not 0 < length < 240 or name.startswith(".") or set(name) & set("/\\\0"):
+    # What can't be printed may be half a surrogate pair, or command a terminal.
+    good = name.isprintable() and 0 < len(name.encode()) < 240
+    if not good or name.startswith(".") or set(name) & set("/\\"):
         raise SourceError(f"{where}: {name[:40]!a} can't be the name of a folder")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from trainers.data.clip import Clip
+from jack_stream.errors import SourceError
+from trainers.data.clip import Clip, Fault
 from trainers.data.clip_media import probe
 from trainers.data.clips import find_clips
 from trainers.data.prepare.pieces import make_all
@@ -24,35 +25,43 @@ def stock(path: Path, *, decode: bool, jobs: int) -> Inventory:
     if decode:
         pieces = [Decoded(clip.name, clip.frames, clip.n_frames, clip.sound) for clip in every]
         faults += make_all(pieces, "decode", jobs=jobs, skip_corrupt=True)
+    heard = {}
+    for clip in every:
+        heard[clip.name], reason = _heard(clip)
+        faults += [Fault(clip.name, reason)] if reason and not decode else []
     counts = found.counts()
-    rows = [
-        (
-            label,
-            *(str(counts[subset][label]) for subset in subsets),
-            str(sum(1 for clip in every if clip.label == i)),
-            *_length(clip for clip in every if clip.label == i),
-        )
-        for i, label in enumerate(found.labels)
-    ]
-    total = ("all", *(str(len(clips)) for clips in subsets.values()), str(len(every)))
+    rows = []
+    for i, label in enumerate(found.labels):
+        clips = [clip for clip in every if clip.label == i]
+        by_subset = [str(counts[subset][label]) for subset in subsets]
+        rows.append((label, *by_subset, str(len(clips)), *_length(clips, heard)))
+    by_subset = [str(len(clips)) for clips in subsets.values()]
+    total = ("all", *by_subset, str(len(every)), *_length(every, heard))
     columns = ("class", *subsets, "clips", "frames", "length", "without sound")
     notes = [f"split: {found.split}", *_cautions(path, found.labels, every)]
-    return Inventory(found.layout, columns, (*rows, (*total, *_length(every))), notes, faults)
+    return Inventory(found.layout, columns, (*rows, total), notes, faults)
 
 
-def _length(clips: Iterable[Clip]) -> tuple[str, str, str]:
-    listed = list(clips)
-    lengths = [_seconds(clip) for clip in listed]
-    known = sum(seconds for seconds in lengths if seconds is not None)
-    length = duration(known) if None not in lengths else f"{duration(known)} and more"
-    silent = sum(clip.sound is None for clip in listed)
-    return str(sum(clip.n_frames for clip in listed)), length, str(silent)
+def _heard(clip: Clip) -> tuple[float | None, str]:
+    """How long a clip's own sound file is, and what is wrong with it."""
+    if clip.sound is None or clip.sound == clip.frames:
+        return None, ""
+    try:
+        facts = probe(clip.sound)
+    except SourceError as error:
+        return None, str(error)
+    return facts.seconds, "" if facts.sound_rate_hz else f"{clip.sound}: has no sound"
 
 
-def _seconds(clip: Clip) -> float | None:
-    if clip.frame_rate_hz:
-        return clip.n_frames / clip.frame_rate_hz
-    return probe(clip.sound).seconds if clip.sound is not None else None
+def _length(clips: Sequence[Clip], heard: Mapping[str, float | None]) -> tuple[str, str, str]:
+    lengths = [
+        clip.n_frames / clip.frame_rate_hz if clip.frame_rate_hz else heard[clip.name]
+        for clip in clips
+    ]
+    known = duration(sum(seconds for seconds in lengths if seconds is not None))
+    length = known if None not in lengths else f"{known} and more"
+    silent = sum(clip.sound is None for clip in clips)
+    return str(sum(clip.n_frames for clip in clips)), length, str(silent)
 
 
 def _cautions(path: Path, labels: tuple[str, ...], clips: list[Clip]) -> list[str]:
