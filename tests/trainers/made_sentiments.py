@@ -12,7 +12,7 @@ __all__ = ["FRAME_RATE_HZ", "ROW_S", "write_sentiments"]
 
 FRAME_RATE_HZ = 25.0
 ROW_S = 16 / FRAME_RATE_HZ
-_ROWS = 24
+_ROWS = 40
 _CODES = {"picture": (slice(0, 200), slice(200, 400)), "sound": (slice(0, 25), slice(35, 60))}
 
 
@@ -51,9 +51,9 @@ def _write_video(
     rgb = rng.normal(0.4, 0.2, (_ROWS, 1024)).astype(np.float32)
     mel = rng.normal(-40.0, 4.0, (_ROWS, 32, 60)).astype(np.float32)
     spans = []
-    for start in (1, 9, 17):  # one segment in each third
-        a = start + int(rng.integers(0, 3))
-        b = a + int(rng.integers(3, 5))
+    for start in (1, 21):  # a segment somewhere in each half
+        a = start + int(rng.integers(0, 12))
+        b = a + 6
         seen, heard = rng.integers(0, 2, 2)
         if where in ("picture", "both"):
             rgb[a:b, _CODES["picture"][seen]] += 1.0

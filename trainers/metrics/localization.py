@@ -105,7 +105,7 @@ def read_ground_truth(
             for video, entry in database.items()
             if entry["subset"] == subset
         }
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{path} can't be read as TSL-300 ground truth: {type(error).__name__}: {error}",
             hint='it must hold {"database": {video: {"subset": ..., "annotations": '
