@@ -1,12 +1,25 @@
-"""Print events as they come, with the client that comes with the package."""
+"""Print events as they come, with the client that comes with the package.
+
+Give it a file, and it goes on where it was when it is started again:
+
+    python examples/subscribe_client.py position.txt
+"""
+
+import sys
+from pathlib import Path
 
 from jack_stream import subscribe
 
-with subscribe("tcp://127.0.0.1:5577") as events:
+file = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+position = file.read_text().strip() if file is not None and file.exists() else None
+with subscribe("tcp://127.0.0.1:5577", position=position) as events:
     for event in events:
         trained = "" if event.model.trained else " (untrained: a number by chance)"
+        state = "last said " if event.retained else ""
         print(
-            f"{event.stream}/{event.person} {event.window.end_s:.1f} s:"
-            f" {event.label} {event.confidence:.0%}{trained}; {events.missed} missed",
+            f"{event.stream}/{event.person} {event.window.end_s:.1f} s: {state}"
+            f"{event.label} {event.confidence:.0%}{trained}; {events.missed} missed",
             flush=True,
         )
+        if file is not None and events.position is not None:
+            file.write_text(events.position)

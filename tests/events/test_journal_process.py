@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,6 +26,8 @@ from jack_stream.events.process import Keeper
 from jack_stream.events.subscriber import Subscription
 from tests.events.houses import House, made
 from tests.faults.journal_kills import run as run_kills
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -152,6 +156,7 @@ def test_the_client_goes_on_over_a_restart_of_the_journal(house: House) -> None:
             assert feed.next_seq("door", "bpm-gcn") == seq
             feed.publish(made(seq, session=feed.session))
         with house.running():
+            house.send(feed, 0)
             assert _seqs(client, 3) == [5, 6, 7]
             house.send(feed, 2)
             assert _seqs(client, 2) == [8, 9]
@@ -380,3 +385,20 @@ def test_sigkills_lose_nothing(folder: Path) -> None:
     assert (report.not_kept, report.lost, report.twice, report.unsound) == (0, 0, 0, [])
     assert report.heard > 0
     assert report.handed == report.sent
+
+
+def test_the_example_reads_the_journal_with_plain_pyzmq(house: House) -> None:
+    code = (ROOT / "examples" / "replay_pyzmq.py").read_text(encoding="utf-8")
+    assert "tcp://127.0.0.1:5579" in code
+    code = code.replace("tcp://127.0.0.1:5579", house.config.replay_endpoint)
+    with house.running(), house.feed() as feed:
+        house.send(feed, 250)
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(250)]
+        house.send(feed, 1)
+        lines.append(process.stdout.readline())
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    assert lines == [f"{n} happy True\n" for n in range(1, 252)]
