@@ -43,7 +43,7 @@ def test_check_counts_clips_of_each_layout(run: Run, tmp_path: Path) -> None:
     for part in (plain, reference):
         assert _row(part, "Joy")[1:5] == ["4", "2", "6", "144"]
         assert _row(part, "all")[1:] == ["8", "4", "12", "288", "24.0", "s", "0"]
-        assert "nothing is missing" in part
+        assert "no faults" in part
     assert "split: the folders train, val and test" in plain
     assert "split: the owners' (made.json)" in reference
 

@@ -80,7 +80,9 @@ def test_the_owners_annotation_decides(tmp_path: Path) -> None:
     annotation = tmp_path / "ve8_01.json"
     annotation.write_text(json.dumps({"labels": ["Fear", "Joy"], "database": database}))
     out = tmp_path / "out"
-    with pytest.raises(SourceError, match="1 videos can't be used, such as 10: there is no video"):
+    with pytest.raises(
+        SourceError, match="1 videos can't be used, such as\n  10: there is no video"
+    ):
         prepare_clips(tmp_path / "videos", out, annotation=annotation)
     assert not out.exists()
     _, said, left_out = prepare_clips(

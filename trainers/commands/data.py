@@ -87,4 +87,4 @@ def _show(path: Path, inventory: Inventory, listed: int) -> None:
     if more > 0:
         typer.echo(f"and {more} more; --all lists them")
     count = len(inventory.faults)
-    typer.echo("nothing is missing" if not count else f"{count} faults")
+    typer.echo(f"{count} fault{'' if count == 1 else 's'}" if count else "no faults")

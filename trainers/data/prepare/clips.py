@@ -131,11 +131,10 @@ def prepare_clips(
     place = _Place(out, height, sound)
     plan = _annotated(videos, annotation, place) if annotation else _by_folders(videos, place)
     if plan.faults and not skip_corrupt:
-        first = plan.faults[0]
+        listed = "\n  ".join(f"{fault.name}: {fault.reason}" for fault in plan.faults[:5])
         raise SourceError(
-            f"{videos}: {len(plan.faults)} videos can't be used, such as {first.name}: "
-            f"{first.reason}",
-            hint="`jack-train data check` lists them; --skip-corrupt leaves them out.",
+            f"{videos}: {len(plan.faults)} videos can't be used, such as\n  {listed}",
+            hint="--skip-corrupt leaves them out and lists them all.",
         )
     faults = make_all(plan.pieces, "clips", jobs=jobs, skip_corrupt=skip_corrupt)
     left_out = {fault.name for fault in faults}

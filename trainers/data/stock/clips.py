@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jack_stream.errors import SourceError
-from trainers.data.clip import Clip, Fault
+from trainers.data.clip import Clip, ClipSet, Fault
 from trainers.data.clip_media import probe
 from trainers.data.clips import find_clips
 from trainers.data.prepare.pieces import make_all
@@ -38,7 +38,7 @@ def stock(path: Path, *, decode: bool, jobs: int) -> Inventory:
     by_subset = [str(len(clips)) for clips in subsets.values()]
     total = ("all", *by_subset, str(len(every)), *_length(every, heard))
     columns = ("class", *subsets, "clips", "frames", "length", "without sound")
-    notes = [f"split: {found.split}", *_cautions(path, found.labels, every)]
+    notes = [f"split: {found.split}", *_cautions(found)]
     return Inventory(found.layout, columns, (*rows, total), notes, faults)
 
 
@@ -64,9 +64,12 @@ def _length(clips: Sequence[Clip], heard: Mapping[str, float | None]) -> tuple[s
     return str(sum(clip.n_frames for clip in clips)), length, str(silent)
 
 
-def _cautions(path: Path, labels: tuple[str, ...], clips: list[Clip]) -> list[str]:
-    empty = [label for i, label in enumerate(labels) if not any(c.label == i for c in clips)]
-    notes = [f"no clip of the class {label} can be used" for label in empty]
-    if len(labels) < 2:
-        notes.append(f"{path}: there is nothing to tell apart with {len(labels)} class")
+def _cautions(found: ClipSet) -> list[str]:
+    every = [clip for clips in found.subsets().values() for clip in clips]
+    empty = [label for i, label in enumerate(found.labels) if i not in {c.label for c in every}]
+    notes = [f"no clip of {', '.join(empty)} can be used"] if empty else []
+    absent = {"training", "validation"} - set(found.subsets())
+    notes += [f"no clip for {subset}: no trainer takes it so" for subset in sorted(absent)]
+    if len(found.labels) < 2:
+        notes.append(f"there is nothing to tell apart with {len(found.labels)} class")
     return notes
