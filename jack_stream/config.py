@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from jack_stream import toml
 from jack_stream.capture.address import check_address, is_address
 from jack_stream.capture.redact import redact
 from jack_stream.errors import ConfigError, SourceError
@@ -31,11 +31,6 @@ from jack_stream.wire.endpoint import check_endpoint, check_public
 from jack_stream.wire.keys import default_folder
 from jack_stream.wire.policy import Policy
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 __all__ = [
     "AnalyzerSettings",
     "CameraSettings",
@@ -43,6 +38,7 @@ __all__ = [
     "EventsSettings",
     "GateSettings",
     "JournalSettings",
+    "MetricsSettings",
     "MicrophoneSettings",
     "Pace",
     "PoseSettings",
@@ -143,6 +139,40 @@ class JournalSettings(_Section):
     max_size_mb: float = Field(
         default=500.0, ge=1, description="The oldest events are deleted beyond that."
     )
+
+
+class MetricsSettings(_Section):
+    """Health and metrics over HTTP: `/healthz` and `/metrics`, without keys or encryption."""
+
+    address: str = Field(
+        default="127.0.0.1:9577",
+        pattern=r"^(off|(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5})$",
+        description='HOST:PORT to answer at; "off" for none.',
+    )
+    public: bool = Field(
+        default=False,
+        description="true: the address may be one that other machines reach. Whoever reaches it"
+        " reads the streams' names and when something happens there.",
+    )
+
+    @model_validator(mode="after")
+    def _is_local_or_meant(self) -> MetricsSettings:
+        if self.address != "off" and not self.public:
+            try:
+                check_endpoint(f"tcp://{self.address}")
+            except ConfigError as error:
+                raise ValueError(
+                    f"metrics.address {self.address!r} can be reached from other machines, which"
+                    " would read the streams' names and when something happens there, without keys;"
+                    " set metrics.public = true if that is meant"
+                ) from error
+        return self
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        host, _, port = self.address.rpartition(":")
+        return host.strip("[]"), int(port)
 
 
 class GateSettings(_Section):
@@ -316,6 +346,7 @@ class Config(_Section):
     events: EventsSettings = EventsSettings()
     journal: JournalSettings = JournalSettings()
     gate: GateSettings | None = None
+    metrics: MetricsSettings = MetricsSettings()
     streams: tuple[StreamSettings, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -401,7 +432,8 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
         ConfigError: the file can't be read or something in it is wrong; names file, key, value.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(toml.MAX_CHARACTERS + 1)
     except OSError as error:
         raise ConfigError(
             f"{path}: can't be read: {error.strerror}",
@@ -419,8 +451,8 @@ def loads(text: str, source: str, overrides: Sequence[str] = ()) -> Config:
         ConfigError: as for :func:`load`.
     """
     try:
-        table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        table = toml.loads(text)
+    except ValueError as error:
         raise ConfigError(f"{source}: not valid TOML: {error}") from error
     for override in overrides:
         _apply(table, override)
@@ -453,8 +485,8 @@ def _apply(table: dict[str, Any], override: str) -> None:
     if not equals or not key.strip():
         raise ConfigError(f"{said}: write key=value, such as runtime.threads=2")
     try:
-        value: Any = tomllib.loads(f"v = {raw}")["v"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+        value: Any = toml.loads(f"v = {raw}")["v"]
+    except ValueError:
         value = raw
     *path, last = key.strip().split(".")
     here: Any = table

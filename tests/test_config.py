@@ -241,3 +241,21 @@ def test_any_stream_is_a_configuration_or_a_config_error(value: Any, key: str) -
 def test_any_override_is_an_override_or_a_config_error(override: str) -> None:
     _is_sound(GOOD, override)
     _is_sound(GOOD, f"streams.0.{override}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 100_000,
+        "a = " + "9" * 10_000,
+        "a" + ".a" * 100_000 + " = 1",
+        "# " + "x" * 2**20,
+        "\0" * 100,
+        "a = 1e999999999\n[[streams]]\nname = 1",
+    ],
+)
+def test_hostile_toml_is_refused_with_the_files_name(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "hostile.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"hostile\.toml"):
+        load(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -11,12 +10,8 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from jack_stream import toml
 from jack_stream.errors import ConfigError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = [
     "ClassWeighting",
@@ -94,8 +89,9 @@ def read_recipe(kind: type[RecipeT], name: str, overrides: Sequence[str] = ()) -
     """
     path = Path(name) if Path(name).is_file() else _shipped(name)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        with path.open(encoding="utf-8") as file:
+            table = toml.loads(file.read(toml.MAX_CHARACTERS + 1))
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: can't be read as a recipe: {error}") from error
     for override in overrides:
         _override(table, override)
@@ -124,7 +120,7 @@ def _override(table: dict[str, Any], override: str) -> None:
     if not (equals and dot and last):
         raise ConfigError(f"--set {override!r}: write table.key=value, such as schedule.epochs=10")
     try:
-        value: Any = tomllib.loads(f"v = {raw}")["v"]
-    except tomllib.TOMLDecodeError:
+        value: Any = toml.loads(f"v = {raw}")["v"]
+    except ValueError:
         value = raw
     table.setdefault(section, {})[last] = value

@@ -158,7 +158,7 @@ def _duration_s(file: Path) -> float | None:
 
     place, limits = openable(str(file))
     try:
-        with av.open(place, options=dict(limits)) as container:
+        with av.open(place, options=dict(limits), metadata_errors="replace") as container:
             return container.duration / 1e6 if container.duration else None
     except FFmpegError as error:
         raise SourceError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
@@ -18,12 +17,8 @@ from pydantic import (
     model_validator,
 )
 
+from jack_stream import toml
 from jack_stream.errors import BundleError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -183,8 +178,8 @@ def parse_card(text: str, source: str) -> Card:
     if len(text) > MAX_CARD_BYTES:
         raise BundleError(f"{source}: a card of {len(text)} characters; at most {MAX_CARD_BYTES}")
     try:
-        table = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # numbers of many digits are plain ValueErrors
+        table = toml.loads(text)
+    except ValueError as error:
         raise BundleError(f"{source}: not a TOML document: {error}") from error
     version = table.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:
