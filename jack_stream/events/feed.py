@@ -86,7 +86,7 @@ class EventFeed(EventOutlet):
         self._base = 0
         self._next = 0
         self._run = ""
-        self._heard_s = time.monotonic()
+        self._heard_s = self._caught_up_s = time.monotonic()
         self._socket = (context or zmq.Context.instance()).socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.IMMEDIATE, 1)  # what waits for a journal waits here, counted
@@ -127,6 +127,13 @@ class EventFeed(EventOutlet):
     def counters(self) -> dict[str, int]:
         """What became of the events, for health messages."""
         return {**super().counters(), "events_dropped": self.dropped}
+
+    def gauges(self) -> dict[str, float]:
+        """How far behind the journal is: events, and seconds since it last caught up."""
+        now_s = time.monotonic()
+        if not self._kept:
+            self._caught_up_s = now_s
+        return {"journal_lag": float(self.waiting), "journal_lag_s": now_s - self._caught_up_s}
 
     def close(self) -> None:
         """Wait for up to two seconds until the journal has everything, and release the socket."""

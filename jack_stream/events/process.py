@@ -25,6 +25,7 @@ __all__ = ["Keeper", "run"]
 _TURN_MS = 100
 _QUIET_MS = 300
 _TRY_AGAIN_S = 5.0
+_TRIAL_S = 30.0
 _PRUNE_EVERY_S = 1.0
 _SAID_FOR_S = 600.0
 _DAY_NS = 24 * 3600 * NS_PER_S
@@ -77,6 +78,7 @@ class Keeper:
         self._counts |= {"events_pruned": 0, "journals_set_aside": 0}
         self._commit_ms = 0.0
         self._try_at_s = 0.0
+        self._trial_until_s = 0.0
         self._prune_at_s = 0.0
         self._open()
         self._announcer = Announcer(config.events.endpoint)
@@ -144,7 +146,7 @@ class Keeper:
     def _kept(self, events: Sequence[Event]) -> list[list[bytes]]:
         """The events as they are to be published, journalled if that is possible."""
         for _ in range(2):  # once more in a new file if this one turns out to be damaged
-            if self.journal is None or self.trouble:
+            if self.journal is None or (self.trouble and not self._trial_until_s):
                 break
             began_s = time.monotonic()
             try:
@@ -154,13 +156,16 @@ class Keeper:
                 continue
             self._commit_ms = (time.monotonic() - began_s) * 1e3
             self._counts["events_journalled"] += len(events)
+            self._recover()
             return parts
         self._counts["events_not_journalled"] += len(events)
         return [encode(event) for event in events]
 
     def _tend(self) -> None:
         now_s = time.monotonic()
-        if self.trouble and now_s >= self._try_at_s:
+        if self._trial_until_s and now_s >= self._trial_until_s:
+            self._recover()
+        elif self.trouble and not self._trial_until_s and now_s >= self._try_at_s:
             self._open()
         elif not self.trouble and now_s >= self._prune_at_s:
             self._prune(now_s)
@@ -210,9 +215,14 @@ class Keeper:
         except JournalError as error:
             self._note(error)
             return
+        if self.trouble:  # a disk that has room for this may have none for the next events
+            self._trial_until_s = time.monotonic() + _TRIAL_S
+
+    def _recover(self) -> None:
+        """Note that events are kept, or would be if any came."""
         if self.trouble:
             _log.warning("events are kept again", journal=str(self._path))
-        self.trouble = ""
+        self.trouble, self._trial_until_s = "", 0.0
 
     def _put_aside(self, error: JournalCorruptError) -> None:
         aside = set_aside(self._path)
@@ -225,7 +235,7 @@ class Keeper:
         cause = str(error)
         if cause != self.trouble:
             _log.error("events are published and not kept", cause=cause)
-        self.trouble = cause
+        self.trouble, self._trial_until_s = cause, 0.0
         self._try_at_s = time.monotonic() + _TRY_AGAIN_S
 
     def _fed(self, session: str) -> int:

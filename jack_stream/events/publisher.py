@@ -49,6 +49,10 @@ class EventOutlet(ABC):
         """What became of the events, for health messages."""
         return {"events": self.published}
 
+    def gauges(self) -> dict[str, float]:
+        """How far behind whoever takes the events is, for health messages."""
+        return {}
+
     @abstractmethod
     def close(self) -> None:
         """Send what is queued, within seconds, and release the address."""

@@ -133,6 +133,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag="emotion", tag_field=
         support: share of the window, 0 to 1, that rests on what was really seen or heard.
         segments: where in the window which class is, best first; empty but for methods that
             localise.
+        attention: how much each of the window's equal stretches counted, in their order, adding up
+            to 1; empty of methods without such an attention.
         published_at_ns: when the event was made.
         latency: where the time went.
         position: where it stands in the journal; None if it is in none.
@@ -153,6 +155,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag="emotion", tag_field=
     degraded: tuple[str, ...] = ()
     support: float = 1.0
     segments: tuple[EventSegment, ...] = ()
+    attention: tuple[float, ...] = ()
     published_at_ns: int
     latency: Latency
     position: Position | None = None

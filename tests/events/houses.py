@@ -78,6 +78,7 @@ class House:
         self.until(lambda: _is_taken(feed))
 
     def health(self) -> Health:
+        self.until(lambda: self._health.last is not None)
         assert self._health.last is not None
         return self._health.last
 
