@@ -86,7 +86,9 @@ def test_commands_are_understood(
 
 @pytest.mark.parametrize(("where", "line"), _lines("make", "python"))
 def test_targets_and_scripts_are_there(where: str, line: str) -> None:
-    first, second = shlex.split(line, comments=True)[:2]
+    first, second, *more = shlex.split(line, comments=True)
+    if second == "-m":
+        second = f"{more[0].replace('.', '/')}.py"
     if first == "make" and not second.startswith("-"):
         assert re.search(rf"^{second}:", (ROOT / "Makefile").read_text(), re.MULTILINE), where
     elif first == "python":

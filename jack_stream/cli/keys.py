@@ -35,7 +35,9 @@ def _role(text: str) -> keys.Role:
 
 @app.command()
 def new(
-    name: Annotated[str, typer.Argument(help="Whose key; `gate` for the gate's own.")],
+    owner: Annotated[
+        str, typer.Argument(help="Whose key; `gate` for the gate's own.", metavar="NAME")
+    ],
     folder: _Folder = None,
     role: Annotated[
         list[str] | None,
@@ -45,13 +47,13 @@ def new(
     """Make a key pair: NAME.key_secret to keep, NAME.key to give away."""
     where = folder or keys.default_folder()
     roles = [_role(one) for one in role or []]
-    secret = keys.create(where, name)
+    secret = keys.create(where, owner)
     public = secret.with_suffix(keys.PUBLIC)
     typer.echo(f"{secret}: secret; keep it where it is used, and nowhere else")
-    typer.echo(f"{public}: public; give it to those who are to know {name}")
+    typer.echo(f"{public}: public; give it to those who are to know {owner}")
     for one in roles:
         keys.allow(where, public, one)
-        typer.echo(f"{name} may {one}")
+        typer.echo(f"{owner} may {one}")
 
 
 @app.command()
@@ -67,10 +69,13 @@ def allow(
 
 
 @app.command()
-def revoke(name: Annotated[str, typer.Argument(help="Whose key.")], folder: _Folder = None) -> None:
+def revoke(
+    owner: Annotated[str, typer.Argument(help="Whose key.", metavar="NAME")],
+    folder: _Folder = None,
+) -> None:
     """Let a key in no more. A gate that runs cuts its connections within two seconds."""
-    had = keys.revoke(folder or keys.default_folder(), name)
-    typer.echo(f"{name} may no longer {' or '.join(had)}")
+    had = keys.revoke(folder or keys.default_folder(), owner)
+    typer.echo(f"{owner} may no longer {' or '.join(had)}")
 
 
 @app.command("list")
