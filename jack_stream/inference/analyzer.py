@@ -13,7 +13,7 @@ from jack_stream.models.registry import Model
 from jack_stream.window.spec import Window, WindowSpec
 from jack_stream.wire.messages import Frame
 
-__all__ = ["UNCERTAIN", "Analyzer", "Prediction", "Reading", "read", "reduced"]
+__all__ = ["UNCERTAIN", "Analyzer", "Prediction", "Reading", "read", "reduced", "shares"]
 
 UNCERTAIN = "uncertain"
 """The label where the bundle's threshold for abstaining is not reached."""
@@ -30,6 +30,8 @@ class Prediction:
         degraded: what was wrong besides what the window says itself.
         segments: where in the window which class is, in seconds from its start, best first; of
             methods that localise.
+        attention: float32 ``[S]``, not negative: how much each of the window's S equal stretches
+            counted; None of methods that have no such attention.
     """
 
     logits: NDArray[np.float32]
@@ -37,6 +39,7 @@ class Prediction:
     support: float = 1.0
     degraded: tuple[str, ...] = ()
     segments: tuple[Segment, ...] = ()
+    attention: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,20 @@ def read(model: Model, prediction: Prediction) -> Reading:
     label = model.labels[best] if confidence >= threshold else UNCERTAIN
     named = zip(model.labels, shares, strict=True)
     return Reading(label, confidence, {name: float(share) for name, share in named})
+
+
+def shares(attention: NDArray[np.float32] | None) -> tuple[float, ...]:
+    """How much each stretch counted, adding up to 1; all the same where none stood out.
+
+    Args:
+        attention: float32 ``[S]``, not negative, or None.
+    """
+    if attention is None:
+        return ()
+    total = float(attention.sum())
+    if total <= 0:
+        return (1 / len(attention),) * len(attention)
+    return tuple(float(weight) / total for weight in attention)
 
 
 def reduced(frame: Frame, image: NDArray[np.uint8]) -> Frame:

@@ -60,7 +60,8 @@ class AudioVisualAnalyzer:
         outputs = self.model.head({name: value[np.newaxis] for name, value in features.items()})
         cells = self.spec.length_ns // self._period_ns
         support, degraded = evidence(cells, empty, captured)
-        return [Prediction(outputs["logits"][0], None, support, degraded)]
+        attention = outputs["gamma"][0]
+        return [Prediction(outputs["logits"][0], None, support, degraded, attention=attention)]
 
     def warm_up(self) -> None:
         """Look at two made-up windows that overlap: all snippets new, then one."""

@@ -16,7 +16,7 @@ from jack_stream.events.feed import EventFeed
 from jack_stream.events.publisher import EventOutlet, EventPublisher
 from jack_stream.events.schema import Event, EventSegment, EventWindow, Latency, ModelInfo
 from jack_stream.features.localization import Segment
-from jack_stream.inference.analyzer import Analyzer, Prediction, read
+from jack_stream.inference.analyzer import Analyzer, Prediction, read, shares
 from jack_stream.inference.catalogue import check_methods, make_analyzer
 from jack_stream.inference.intake import Intake
 from jack_stream.inference.queue import Job, WindowQueue
@@ -136,6 +136,7 @@ class Inference:
             degraded=(*window.degraded, *one.degraded),
             support=one.support,
             segments=tuple(_located(window, model, segment) for segment in one.segments),
+            attention=shares(one.attention),
             published_at_ns=now_ns,
             latency=Latency(
                 capture_to_window_ms=waited_ns / _NS_PER_MS,

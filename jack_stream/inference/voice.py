@@ -67,7 +67,8 @@ class VoiceAnalyzer:
         power = self._preprocessing.power(samples, rate)
         features = self._preprocessing.features(power, self._frames)
         outputs = self.model.infer({"audio": features[np.newaxis]})
-        return [Prediction(outputs["logits"][0], None, captured, missing_sound(captured))]
+        degraded, attention = missing_sound(captured), outputs["gamma"][0]
+        return [Prediction(outputs["logits"][0], None, captured, degraded, attention=attention)]
 
     def warm_up(self) -> None:
         """Listen to made-up noise."""

@@ -53,6 +53,7 @@ def test_the_payload_is_plain_json_with_these_keys() -> None:
         "degraded": ["frame lost"],
         "support": 1.0,
         "segments": [],
+        "attention": [],
         "published_at_ns": 3 * 10**9,
         "latency": {
             "capture_to_window_ms": 1.0,

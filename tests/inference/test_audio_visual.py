@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from jack_stream.config import AnalyzerSettings
 from jack_stream.errors import ConfigError
 from jack_stream.features.snippets import frames_of_cell
 from jack_stream.features.spatial import to_clip
+from jack_stream.inference.analyzer import shares
 from jack_stream.inference.audio_visual import AudioVisualAnalyzer
 from jack_stream.inference.grid import evidence, flicker
 from jack_stream.inference.sound import MfccPieces, heard
@@ -35,7 +37,8 @@ class _Network:
 
     def head(self, features: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         rows = [features["visual_mean"].mean(1), features["audio_mean"].mean(1)]
-        return {"logits": np.stack(rows, 1)}
+        gamma = np.maximum(features["visual_mean"], 0)
+        return {"logits": np.stack(rows, 1), "gamma": gamma}
 
 
 def _halves(samples: np.ndarray, _: int) -> np.ndarray:
@@ -166,3 +169,21 @@ def test_vaanets_cached_answers_are_those_of_the_whole_network() -> None:
         )["logits"][0]
         np.testing.assert_allclose(cached.logits, whole, rtol=0, atol=1e-4 * np.abs(whole).max())
     assert analyzer.snippets.encoded == 3
+
+
+def test_it_says_which_snippets_it_attended_to(analyzer: AudioVisualAnalyzer) -> None:
+    """The made network attends to what is bright: here the last of four snippets."""
+    frames = [
+        replace(one, image=np.full_like(one.image, 255 if at >= 3.1 * 25 else 10))
+        for at, one in enumerate(frames_at(4.2))
+    ]
+    _, (prediction,) = _first(analyzer, frames, noise_blocks(4.4))
+    weights = shares(prediction.attention)
+    assert len(weights) == SNIPPETS
+    assert sum(weights) == pytest.approx(1)
+    assert weights[-1] > 0.7
+
+
+def test_where_nothing_stands_out_all_counts_the_same() -> None:
+    assert shares(np.zeros(4, np.float32)) == (0.25,) * 4
+    assert shares(None) == ()

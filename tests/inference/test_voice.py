@@ -22,7 +22,8 @@ class _Network:
 
     def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         self.heard.append(inputs["audio"])
-        return {"logits": np.array([[1.0, 2.0]], np.float32)}
+        gamma = np.array([[0.5, 1.5]], np.float32)
+        return {"logits": np.array([[1.0, 2.0]], np.float32), "gamma": gamma}
 
 
 @pytest.fixture

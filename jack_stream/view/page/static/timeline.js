@@ -48,7 +48,7 @@ export class Timeline {
     if (!this.lanes.has(name)) this.lanes.set(name, []);
     const lane = this.lanes.get(name);
     const at = event.window.end_ns / 1e9;
-    const point = { at, start: event.window.start_ns / 1e9, probabilities: event.probabilities, segments: event.segments, degraded: event.degraded.length > 0, trained: event.model.trained };
+    const point = { at, start: event.window.start_ns / 1e9, probabilities: event.probabilities, segments: event.segments, attention: event.attention, degraded: event.degraded.length > 0, trained: event.model.trained };
     if (!lane.length || lane[lane.length - 1].at <= at) lane.push(point);
     else lane.splice(lane.findIndex((other) => other.at > at), 0, point);
     if (lane.length > KEPT) lane.shift();
@@ -159,6 +159,7 @@ export class Timeline {
         pen.fillRect(x(point.at) - 1, y(0) - 4, 3, 4);
       }
     }
+    if (shown.length) this.attention(pen, shown[shown.length - 1], x, y, style);
     const hop = Math.min(...shown.slice(1).map((point, i) => point.at - shown[i].at).filter((gap) => gap > 0.01), 30);
     for (const label of this.classes) {
       pen.strokeStyle = pen.fillStyle = colourOf(label);
@@ -175,6 +176,19 @@ export class Timeline {
       }
       pen.stroke();
     }
+  }
+
+  // Which stretches of its window the newest reading rests on: the taller the bar, the more.
+  attention(pen, point, x, y, style) {
+    const each = (point.at - point.start) / point.attention.length;
+    const most = Math.max(...point.attention);
+    pen.fillStyle = style.getPropertyValue("--quiet");
+    pen.globalAlpha = 0.35;
+    point.attention.forEach((weight, i) => {
+      const tall = (weight / most) * 0.25 * (y(0) - y(1));
+      pen.fillRect(x(point.start + i * each) + 1, y(0) - tall, Math.max(1, x(point.start + each) - x(point.start) - 2), tall);
+    });
+    pen.globalAlpha = 1;
   }
 
   axis(pen, left, right, high, foot, style) {
