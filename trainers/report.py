@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from trainers.evaluation import Results
 
-__all__ = ["draw_curves", "write_report"]
+__all__ = ["History", "draw_curves", "write_report"]
 
 History = Sequence[Mapping[str, float]]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from jack_stream.models.registry import Model
 from jack_stream.weights import Bundle, Card, read_bundle, write_bundle
 from jack_stream.weights.card import Decision, Metric
 from trainers.bundling import provenance
-from trainers.data.sounds import Recording, SoundSet, digest, read_sounds, speaker_folds
-from trainers.report import write_report
+from trainers.data.sounds import SoundSet, digest, read_sounds, speaker_folds
+from trainers.report import History, write_report
 from trainers.vaanet_audio.licences import licences_of
 from trainers.vaanet_audio.recipe import VoiceRecipe
 from trainers.vaanet_audio.results import (
@@ -45,8 +45,8 @@ def run_recipe(
         JackError: data, recipe or folder are wrong.
     """
     run.mkdir(parents=True, exist_ok=True)
-    sets = [_chosen(read(path, recipe), recipe) for path in recipe.data.paths]
-    others = [read(path, recipe) for path in recipe.data.test]
+    sets = [_chosen(_read(path, recipe), recipe) for path in recipe.data.paths]
+    others = [_read(path, recipe) for path in recipe.data.test]
     if not sets:
         raise UsageError("there is nothing to learn from", hint="Name a data set: --data PATH.")
     recordings = [r for one in sets for r in one.recordings]
@@ -54,38 +54,49 @@ def run_recipe(
     spectra = spectra_of(recordings, recipe.voice, recipe.augmentation.speeds)
     initial = read_bundle(init).tensors if init else None
     training = Training(recipe, labels, spectra, resume, initial)
-    across = _across(training, sets, run) if recipe.data.across else {}
-    folds = _folds(training, sets, recordings, run)
+    results = _across(training, sets, run) if recipe.data.across else {}
+    folds = _folds(training, sets, run)
     final = training.on([r for r in recordings if r.split != "test"], run)
-    outside = folds or ([final.validation] if final.validation else [])
-    decision = decision_of(outside)
-    results = across | _elsewhere(training, final.model, sets, others, decision.temperature)
+    decision = decision_of(folds or ([final.validation] if final.validation else []))
+    results |= _elsewhere(training, final.model, sets, others, decision.temperature)
     results |= _by_speaker(sets, folds)
     if not folds and final.validation:
         results["validation"] = results_of([final.validation], [decision.temperature])
-    trusted = trust(folds)
-    metrics = [metric for where, result in results.items() for metric in result.metrics(where)]
-    card = _card(recipe, sets, labels, decision, [*metrics, *trusted])
+    card = _card(recipe, sets, labels, decision, [*_metrics(results), *trust(folds)])
     weights = final.model.weights()
     bundle = write_bundle(
         run / "bundle", card, weights, storage=recipe.card.storage, overwrite=True
     )
+    _report(run, bundle, sets, final.history, results)
+    return bundle
+
+
+def _report(
+    run: Path,
+    bundle: Bundle,
+    sets: Sequence[SoundSet],
+    history: History,
+    results: Mapping[str, SpeechResults],
+) -> None:
+    """``report.md`` with its pictures, and a table per test of what was said of each recording."""
+    card = bundle.card
     facts = {
         "recordings": ", ".join(f"{len(one.recordings)} of {one.name}" for one in sets),
-        "classes": ", ".join(labels),
-        "temperature": f"{decision.temperature:.3f}",
-        "abstain below": f"{decision.abstain_below:.2f}",
-        **{metric.name: f"{metric.value:.3f}" for metric in trusted},
+        "classes": ", ".join(card.labels),
+        "temperature": f"{card.decision.temperature:.3f}",
+        "abstain below": f"{card.decision.abstain_below:.2f}",
+        **{m.name: f"{m.value:.3f}" for m in card.metrics if "announced" in m.name},
         "most memory": f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB",
         "tensors": bundle.digest,
         "command": card.provenance.command,
     }
     title = "VAANet's audio stream on voices"
-    write_report(run, title, history=final.history, results=results, facts=facts)
-    return bundle
+    write_report(run, title, history=history, results=results, facts=facts)
+    for number, result in enumerate(results.values(), start=1):
+        result.write_csv(run / f"result-{number}.csv")
 
 
-def read(path: Path, recipe: VoiceRecipe) -> SoundSet:
+def _read(path: Path, recipe: VoiceRecipe) -> SoundSet:
     """A data set as the recipe wants damaged recordings treated."""
     return read_sounds(path.expanduser(), skip_corrupt=recipe.data.skip_corrupt)
 
@@ -119,9 +130,8 @@ def _across(training: Training, sets: Sequence[SoundSet], run: Path) -> dict[str
     return results
 
 
-def _folds(
-    training: Training, sets: Sequence[SoundSet], recordings: Sequence[Recording], run: Path
-) -> list[Heard]:
+def _folds(training: Training, sets: Sequence[SoundSet], run: Path) -> list[Heard]:
+    recordings = [r for one in sets for r in one.recordings]
     if training.recipe.data.folds is None:
         return []
     heard = []
@@ -167,6 +177,10 @@ def _by_speaker(sets: Sequence[SoundSet], folds: Sequence[Heard]) -> dict[str, S
         name = f"{one.name}, speakers held out, {_classes(present[0][0].labels)}"
         results[name] = results_of(*map(list, zip(*present, strict=True)))
     return results
+
+
+def _metrics(results: Mapping[str, SpeechResults]) -> list[Metric]:
+    return [metric for where, result in results.items() for metric in result.metrics(where)]
 
 
 def _card(
