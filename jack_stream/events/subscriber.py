@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ __all__ = ["DEFAULT_ENDPOINT", "Subscription", "subscribe"]
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5577"
 _POLL_MS = 100
 _REST_S = 1.0
-_TRIES = 3
+_GIVE_UP_AFTER_S = 60.0
 _log = structlog.get_logger()
 
 
@@ -55,7 +56,8 @@ class Subscription:
         received: events that were handed out, retained ones too.
         malformed: messages that were no events, dropped.
         missed: events that are missing in what was handed out, by the gaps in their ``seq``.
-        gone: numbers of the journal, of all streams, that were to be fetched and are deleted there.
+        gone: numbers of the journal, of all streams, that were to be fetched and are deleted there,
+            or could not be fetched for a minute.
         replaced: how often the journal was another one than before. What the old one had and
             this subscriber had not can't be fetched.
     """
@@ -90,7 +92,7 @@ class Subscription:
         self._context = context or zmq.Context.instance()
         self._replay: ReplayClient | None = None
         self._fixed_replay = replay
-        self._failures = 0
+        self._failing_since_s = 0.0
         self._rest_until_s = 0.0
         self._heard_s = 0.0
         self._socket = self._context.socket(zmq.SUB)
@@ -170,19 +172,21 @@ class Subscription:
         replay.socket.poll(timeout_ms)
         answer = replay.take()
         if answer is not None:
-            self._failures = 0
+            self._failing_since_s = 0.0
             self._learn(*answer)
         elif replay.failed:
-            self._failures += 1
-            self._rest_until_s = time.monotonic() + _REST_S
+            now_s = time.monotonic()
+            self._failing_since_s = self._failing_since_s or now_s
+            self._rest_until_s = now_s + _REST_S
 
     def _ask(self) -> None:
         """Ask the journal for what is missing, if anything is."""
         due = self._place.is_behind or (self._retained_due and self._place.journal)
         if not due or time.monotonic() < self._rest_until_s:
             return
-        # It is in vain only if the publisher is there and the journal's socket is not.
-        if self._failures >= _TRIES and self._heard_s > self._rest_until_s - _REST_S:
+        # In vain only where the publisher is there all the time, and the journal's socket never.
+        failing_s = time.monotonic() - (self._failing_since_s or math.inf)
+        if failing_s > _GIVE_UP_AFTER_S and self._heard_s > self._rest_until_s - _REST_S:
             self._give_up("it does not answer")
         elif self._replay is None or self._replay.waiting:
             return
@@ -199,8 +203,9 @@ class Subscription:
     def _give_up(self, cause: str) -> None:
         if self._place.is_behind:
             _log.warning("events are missing and can't be fetched from the journal", cause=cause)
-        self._failures = 0
+        self._failing_since_s = 0.0
         self._retained_due = False
+        self.gone += self._place.target - self._place.covered
         self._place.give_up()
 
     def _receive(self, parts: list[bytes]) -> None:

@@ -431,3 +431,29 @@ def test_a_really_full_disk(folder: Path) -> None:
     assert said["kept_after"] == 20
     assert said["missed"] == 0
     assert said["integrity"] == "ok"
+
+
+def test_events_go_on_where_the_journal_never_answers(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As behind a tunnel for one port: what is missed is counted, and the rest comes."""
+    monkeypatch.setattr("jack_stream.events.recovery._ANSWER_WITHIN_S", 0.05)
+    monkeypatch.setattr("jack_stream.events.subscriber._REST_S", 1.5)
+    monkeypatch.setattr("jack_stream.events.subscriber._GIVE_UP_AFTER_S", 0.2)
+    nowhere = f"ipc://{house.config.directory}/nobody"
+    with house.running(), house.feed() as feed:
+        with _synced(house) as one:
+            house.send(feed, 1)
+            assert _seqs(one, 1) == [0]
+            position = one.position
+        house.send(feed, 2)
+        with house.subscribe(position=position, replay=nowhere) as two:
+            taken = None
+            while taken is None:
+                house.send(feed, 1)
+                taken = two.next(0.2)
+            house.send(feed, 1)
+            after = two.next(10)
+            assert after is not None
+            assert after.seq == taken.seq + 1
+            assert two.gone == taken.seq - 1
