@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["LABELS", "write_clips"]
+__all__ = ["FOUR", "LABELS", "write_clips"]
 
 LABELS = ("Anger", "Joy")
 """Two of VideoEmotion-8's classes, of opposite polarity."""
+
+FOUR = ("Anger", "Fear", "Joy", "Trust")
+"""Four of them: a class for each picture with each tone."""
 
 FRAMES, FPS = 24, 12
 WIDTH, HEIGHT = 64, 48
@@ -27,7 +30,7 @@ RATE = 16000
 def write_clips(
     folder: Path,
     *,
-    where: Literal["picture", "sound", "both"] = "picture",
+    where: Literal["picture", "sound", "both", "each"] = "picture",
     clips: int = 24,
     seed: int = 0,
     layout: Literal["folders", "annotated"] = "folders",
@@ -37,7 +40,8 @@ def write_clips(
     A red disc moves to the right or a blue square to the left; a tone is low or high and beats
     slowly or fast. ``picture``: the class is what is seen, the tone says nothing. ``sound``: the
     other way round. ``both``: Joy is disc with low tone or square with high tone, so that either
-    alone says nothing. Every combination is there equally often in both subsets.
+    alone says nothing. ``each``: four classes (`FOUR`), half of which is seen (and with it the
+    polarity) and half is heard. Every combination is there equally often in both subsets.
 
     Args:
         folder: is made.
@@ -56,7 +60,9 @@ def write_clips(
     for i in range(clips):
         rng = np.random.default_rng([seed, i])
         seen, heard = bool(i & 1), bool(i & 2)
-        label = LABELS[{"picture": seen, "sound": heard, "both": seen != heard}[where]]
+        labels = FOUR if where == "each" else LABELS
+        place = {"picture": seen, "sound": heard, "both": seen != heard, "each": 2 * seen + heard}
+        label = labels[place[where]]
         subset = "validation" if i // 4 % 3 == 2 else "training"
         pictures, samples = _pictures(rng, disc=seen), _tone(rng, high=heard)
         name = f"{i:04d}"
@@ -69,7 +75,7 @@ def write_clips(
             _write_parts(folder, label, name, pictures, samples)
             database[name] = {"subset": subset, "annotations": {"label": label}}
     if layout == "annotated":
-        annotation = {"labels": list(LABELS), "database": database}
+        annotation = {"labels": list(labels), "database": database}
         (folder / "made.json").write_text(json.dumps(annotation))
     return folder
 

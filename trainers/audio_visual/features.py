@@ -61,13 +61,13 @@ class FeatureStore:
         Raises:
             SourceError: a clip can't be read, or a file can't be written.
         """
-        wanted = [(clip, view, self._key(clip, view)) for view in views for clip in clips]
-        todo = [(clip, view, key) for clip, view, key in wanted if key not in self._cache]
-        jobs = [[(self.sampling, clip, _seed(clip, view))] for clip, view, _ in todo]
+        wanted = {self._key(clip, view): (clip, view) for view in views for clip in clips}
+        todo = {key: item for key, item in wanted.items() if key not in self._cache}
+        jobs = [[(self.sampling, clip, _seed(clip, view))] for clip, view in todo.values()]
         samples = Ahead(self.workers, Sampling.sample, jobs)
         quiet = self._quiet or not todo
         progress = tqdm(samples, "frozen backbone", total=len(todo), disable=quiet)
-        for (_, _, key), (inputs,) in zip(todo, progress, strict=True):
+        for key, (inputs,) in zip(todo, progress, strict=True):
             self._cache.get(key, partial(self._made, inputs))
 
     def load(self, clip: Clip, view: int | None) -> Inputs:

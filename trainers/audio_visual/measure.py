@@ -25,6 +25,8 @@ from trainers.metrics.classification import accuracy, confusion_matrix, softmax,
 __all__ = ["EmotionResults", "measure", "results_of"]
 
 _WORKERS = 2
+_FEW = 50
+"""Clips that are read before a process has started."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def measure(
     if not chosen:
         raise UsageError(f"none of the {len(clips)} clips is named {' or '.join(names)}")
     card = model.origin.card if model.origin else None
-    with Workers(_WORKERS) as workers:
+    with Workers(_WORKERS if len(chosen) > _FEW else 0) as workers:
         said: Mapping[str, Any] = card.preprocessing if card else {}
         sampling = sampling_of(model, said.get("parts"), hide=said.get("hide", ""))
         logits = logits_of(model, sampling, chosen, workers)
