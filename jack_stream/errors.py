@@ -14,6 +14,7 @@ __all__ = [
     "JournalError",
     "KeysError",
     "MissingDependencyError",
+    "ModelFailedError",
     "ModelInputError",
     "SourceError",
     "SourceLostError",
@@ -57,6 +58,12 @@ class ModelInputError(JackError):
     """Arrays given to a model have the wrong names, shapes, dtypes or values."""
 
     exit_code = 65
+
+
+class ModelFailedError(JackError):
+    """A model failed again and again; a new process may help."""
+
+    exit_code = 70
 
 
 class SourceError(JackError):

@@ -26,6 +26,7 @@ def worker(
         "journal": "journal",
         "inference": "inference",
         "gate": "gate",
+        "metrics": "metrics",
     }
     if role not in roles:
         raise typer.BadParameter(f"{role!r} is none of {', '.join(roles)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from jack_stream.clock import TimeSource
 from jack_stream.inference.analyzer import Analyzer
@@ -12,11 +12,14 @@ from jack_stream.inference.queue import Job, WindowQueue
 from jack_stream.window.assembler import WindowAssembler
 from jack_stream.wire.messages import End, Health
 from jack_stream.wire.receiver import Receiver
+from jack_stream.wire.tally import labelled
 
 __all__ = ["Intake"]
 
 _SLICE_S = 0.1
 _MAX_SESSIONS = 4096
+_DRAINED_S = 1.0
+"""When nothing came for so long, what a source sent before it went is here."""
 
 
 class Intake:
@@ -28,6 +31,7 @@ class Intake:
         publishers: stream -> how many capture processes feed it.
         queue: where complete windows go.
         clock: says when a window became complete.
+        over: streams of which nothing more will come, besides those that end; may grow.
 
     Attributes:
         finished: set when every stream has ended and all their windows are in the queue.
@@ -40,11 +44,14 @@ class Intake:
         publishers: Mapping[str, int],
         queue: WindowQueue,
         clock: TimeSource,
+        *,
+        over: Collection[str] = (),
     ) -> None:
         self.finished = threading.Event()
         self._receiver = receiver
         self._queue = queue
         self._clock = clock
+        self._over = over
         self._publishers = dict(publishers)
         self._ended: defaultdict[str, set[str]] = defaultdict(set)
         self._seen: defaultdict[str, set[str]] = defaultdict(set)
@@ -56,8 +63,12 @@ class Intake:
 
     def run(self, stop: threading.Event) -> None:
         """Sort messages until all streams have ended or ``stop`` is set."""
+        quiet_s = 0.0
         while not stop.is_set() and not self.finished.is_set():
             message = self._receiver.get(_SLICE_S)
+            quiet_s = 0.0 if message is not None else quiet_s + _SLICE_S
+            if quiet_s > _DRAINED_S and self._over:
+                self._finish_if_over()
             if message is None or isinstance(message, Health):
                 continue
             stream = message.stamp.stream
@@ -74,19 +85,26 @@ class Intake:
                 self._seen[stream].add(message.stamp.session)
 
     def counters(self) -> dict[str, int]:
-        """Samples and windows over all streams, for health messages."""
+        """Samples and windows over all streams, and windows by lane, for health messages."""
         total: Counter[str] = Counter(unknown_stream=self._unknown)
-        for lanes in self._lanes.values():
-            for _, assembler in lanes:
+        for stream, lanes in self._lanes.items():
+            for analyzer, assembler in lanes:
                 total.update(assembler.counters)
+                for name in ("windows", "windows_degraded"):
+                    key = labelled(name, stream, analyzer.model.method)
+                    total[key] += assembler.counters[name]
         return dict(total)
 
     def _note_end(self, end: End) -> None:
         """A recording has the sessions of several processes behind one publisher."""
         if len(self._ended[end.stamp.stream]) < _MAX_SESSIONS:
             self._ended[end.stamp.stream].add(end.stamp.session)
+        self._finish_if_over()
+
+    def _finish_if_over(self) -> None:
         if all(
-            len(self._ended[stream]) >= count and self._seen[stream] <= self._ended[stream]
+            stream in self._over
+            or (len(self._ended[stream]) >= count and self._seen[stream] <= self._ended[stream])
             for stream, count in self._publishers.items()
         ):
             self.finished.set()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import structlog
 
 from jack_stream import runtime
 from jack_stream.clock import NS_PER_S, TimeSource
 from jack_stream.config import Config, StreamSettings
-from jack_stream.errors import ModelInputError
+from jack_stream.errors import ModelFailedError, ModelInputError
 from jack_stream.events.feed import EventFeed
 from jack_stream.events.publisher import EventOutlet, EventPublisher
 from jack_stream.events.schema import Event, EventSegment, EventWindow, Latency, ModelInfo
@@ -26,11 +28,13 @@ from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.messages import Kind
 from jack_stream.wire.policy import Policy
 from jack_stream.wire.receiver import Receiver
+from jack_stream.wire.tally import Tally
 
 __all__ = ["Inference", "endpoints_of", "run"]
 
 _SLICE_S = 0.1
 _NS_PER_MS = 1e6
+_FAILURES_IN_A_ROW = 5
 _log = structlog.get_logger()
 _DEVICES: dict[Modality, tuple[str, ...]] = {
     "frame": ("camera", "scene", "recording", "remote"),
@@ -62,6 +66,7 @@ class Inference:
         last_event_ns: when the newest event was published, 0 before the first.
         inference_ms: how long the newest window took.
         media_s: seconds from its origin to the end of the newest window.
+        trouble: what was wrong with the newest window of a lane, empty if nothing was.
     """
 
     def __init__(self, publisher: EventOutlet, clock: TimeSource) -> None:
@@ -69,26 +74,64 @@ class Inference:
         self.last_event_ns = 0
         self.inference_ms = 0.0
         self.media_s = 0.0
+        self.trouble = ""
         self._publisher = publisher
         self._clock = clock
+        self._tally = Tally()
+        self._failed_in_a_row: Counter[tuple[str, str]] = Counter()
 
     def handle(self, job: Job) -> list[Event]:
-        """Predict for one window and publish an event per prediction."""
+        """Predict for one window and publish an event per prediction.
+
+        Raises:
+            ModelFailedError: the model failed at several windows of a stream in a row.
+        """
         started_ns = self._clock.now_ns()
-        try:
-            predictions = job.analyzer.predict(job.window)
-        except ModelInputError as error:
-            self.refused += 1
-            _log.warning("a window was refused", stream=job.window.stream, cause=str(error))
+        predictions = self._predict(job)
+        if predictions is None:
             return []
         done_ns = self._clock.now_ns()
+        lane = _lane(job)
+        self._tally.observe((done_ns - started_ns) / NS_PER_S, "inference_s", *lane)
         self.inference_ms = (done_ns - started_ns) / _NS_PER_MS
         self.media_s = (job.window.end_ns - job.window.origin_ns) / 1e9
         events = [self._event(job, one, started_ns, done_ns) for one in predictions]
         for event in events:
             self._publisher.publish(event)
             self.last_event_ns = event.published_at_ns
+            self._tally.count("events", *lane)
+            self._tally.observe(event.latency.total_ms / 1e3, "latency_s", *lane)
         return events
+
+    def _predict(self, job: Job) -> list[Prediction] | None:
+        """What the model says; None if it refuses the window or fails at it."""
+        lane = _lane(job)
+        try:
+            predictions = job.analyzer.predict(job.window)
+        except ModelInputError as error:
+            self.refused += 1
+            self._tally.count("windows_refused", *lane)
+            _log.warning("a window was refused", stream=job.window.stream, cause=str(error))
+            return None
+        except Exception as error:  # noqa: BLE001 - whatever a library raises costs one window only
+            cause = f"{type(error).__name__}: {error}"
+        else:
+            cause = "" if all(map(_is_finite, predictions)) else "it gave numbers that are none"
+        if not cause:
+            self._failed_in_a_row.pop(lane, None)
+            self.trouble = "" if not self._failed_in_a_row else self.trouble
+            return predictions
+        self._tally.count("windows_failed", *lane)
+        self._failed_in_a_row[lane] += 1
+        self.trouble = f"{job.analyzer.model.method} failed at a window of {lane[0]}: {cause[:200]}"
+        _log.error("a model failed at a window", stream=lane[0], method=lane[1], cause=cause)
+        if self._failed_in_a_row[lane] >= _FAILURES_IN_A_ROW:
+            raise ModelFailedError(
+                f"{lane[1]} failed at {_FAILURES_IN_A_ROW} windows of {lane[0]} in a row: {cause}",
+                hint="The process is started again. If that does not help, look at its weights:"
+                " `jack-stream weights show BUNDLE`.",
+            )
+        return None
 
     def work(
         self,
@@ -109,7 +152,13 @@ class Inference:
 
     def counters(self) -> dict[str, int]:
         """What became of the windows, for health messages."""
-        return {"windows_refused": self.refused, **self._publisher.counters()}
+        kept = self._publisher.counters()
+        return {"windows_refused": self.refused, **kept, **self._tally.counters()}
+
+    def gauges(self) -> dict[str, float]:
+        """How long things take, for health messages."""
+        took = {"inference_ms": self.inference_ms, "media_s": self.media_s}
+        return took | self._tally.gauges()
 
     def _event(self, job: Job, one: Prediction, started_ns: int, done_ns: int) -> Event:
         window, model = job.window, job.analyzer.model
@@ -153,6 +202,7 @@ def run(
     clock: TimeSource,
     stop: threading.Event,
     health: HealthReporter,
+    over: Collection[str] = (),
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Run until stopped, or until every stream has ended and its windows are done.
@@ -162,6 +212,7 @@ def run(
         clock: the time line.
         stop: ends the process; the window at hand is finished first.
         health: where to report.
+        over: streams of which nothing more will come, whether they say so or not; may grow.
         on_ready: called once the models are compiled and have answered a made-up window.
     """
     with _outlet(config) as publisher:
@@ -184,20 +235,16 @@ def run(
             policy=config.runtime.policy,
         ) as receiver:
             counts = {name: len(found) for name, found in sources.items()}
-            intake = Intake(receiver, analyzers, counts, queue, clock)
+            intake = Intake(receiver, analyzers, counts, queue, clock, over=over)
 
             def report() -> None:
                 publisher.tend()
                 came = {f"messages_{name}": n for name, n in receiver.counters().items()}
-                shed = {"windows_shed": sum(queue.shed.values())}
                 health.report(
-                    "running",
-                    came | intake.counters() | shed | inference.counters(),
-                    {
-                        "inference_ms": inference.inference_ms,
-                        "windows_waiting": float(len(queue)),
-                        "media_s": inference.media_s,
-                    },
+                    "degraded" if inference.trouble else "running",
+                    came | intake.counters() | queue.counters() | inference.counters(),
+                    inference.gauges() | queue.gauges(clock.now_ns()) | publisher.gauges(),
+                    inference.trouble,
                 )
 
             with ThreadPoolExecutor(1, "intake") as thread:
@@ -235,6 +282,15 @@ def load_analyzers(config: Config) -> dict[str, list[Analyzer]]:
         for analyzer in found:
             analyzer.warm_up()
     return analyzers
+
+
+def _lane(job: Job) -> tuple[str, str]:
+    return job.window.stream, job.analyzer.model.method
+
+
+def _is_finite(one: Prediction) -> bool:
+    numbers = [one.support, *(s.score for s in one.segments)]
+    return bool(np.isfinite(one.logits).all() and np.isfinite(numbers).all())
 
 
 def _located(window: Window, model: Model, segment: Segment) -> EventSegment:

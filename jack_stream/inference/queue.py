@@ -6,9 +6,11 @@ import threading
 from collections import Counter, deque
 from typing import NamedTuple
 
+from jack_stream.clock import NS_PER_S
 from jack_stream.inference.analyzer import Analyzer
 from jack_stream.window.spec import Window
 from jack_stream.wire.policy import Policy
+from jack_stream.wire.tally import labelled
 
 __all__ = ["Job", "WindowQueue"]
 
@@ -75,6 +77,19 @@ class WindowQueue:
                 self._lanes[key] = lane  # behind the others
             self._changed.notify_all()
             return job
+
+    def counters(self) -> dict[str, int]:
+        """What was shed, in all and by stream, for health messages."""
+        with self._changed:
+            by_stream = {labelled("windows_shed", name): n for name, n in self.shed.items()}
+        return {"windows_shed": sum(by_stream.values()), **by_stream}
+
+    def gauges(self, now_ns: int) -> dict[str, float]:
+        """How many windows wait, and for how long the oldest has, for health messages."""
+        with self._changed:
+            waiting = [job.ready_at_ns for lane in self._lanes.values() for job in lane]
+        age_s = (now_ns - min(waiting, default=now_ns)) / NS_PER_S
+        return {"windows_waiting": float(len(waiting)), "queue_age_s": age_s}
 
     def __len__(self) -> int:
         with self._changed:

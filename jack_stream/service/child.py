@@ -6,13 +6,16 @@ import math
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from jack_stream.service.plan import WorkerPlan
 from jack_stream.wire.messages import Health
 
-__all__ = ["Child", "Outcome"]
+__all__ = ["OVER", "Child", "Outcome"]
+
+OVER = "over "
+"""Begins a line that tells a process which stream nothing more will come of."""
 
 Outcome = Literal["running", "finished", "failed", "died", "hung"]
 
@@ -51,6 +54,7 @@ class Child:
     exit_code: int | None = None
     health: Health | None = None
     _process: subprocess.Popen[str] | None = None
+    _told: set[str] = field(default_factory=set)
     _started_s: float = 0.0
     _heard_s: float = 0.0
     _back_off_s: float = BACK_OFF_FIRST_S
@@ -72,10 +76,24 @@ class Child:
         )
         self._started_s = self._heard_s = time.monotonic()
         self.health = None
-        pipe = self._process.stdin
+        self._told.clear()
+        self._write(config_json)
+
+    def tell_over(self, stream: str) -> None:
+        """Say, once in its life, that nothing more will come of a stream."""
+        if self._process is not None and stream not in self._told:
+            self._told.add(stream)
+            self._write(f"{OVER}{stream}")
+
+    def uptime_s(self) -> float:
+        """Seconds since its last start, 0 while it is away."""
+        return time.monotonic() - self._started_s if self._process is not None else 0.0
+
+    def _write(self, line: str) -> None:
+        pipe = self._process.stdin if self._process is not None else None
         if pipe is not None:
             try:
-                pipe.write(config_json + "\n")
+                pipe.write(line + "\n")
                 pipe.flush()
             except BrokenPipeError:
                 return  # it died at once; the next look finds out why

@@ -11,7 +11,7 @@ from jack_stream.errors import ConfigError
 __all__ = ["Role", "WorkerPlan", "plan", "sources"]
 
 Role: TypeAlias = Literal[
-    "camera", "microphone", "scene", "recording", "pose", "journal", "inference", "gate"
+    "camera", "microphone", "scene", "recording", "pose", "journal", "inference", "gate", "metrics"
 ]
 
 
@@ -65,7 +65,8 @@ def plan(config: Config) -> list[WorkerPlan]:
     ]
     gates = [] if config.gate is None else [WorkerPlan("gate")]
     journals = [WorkerPlan("journal")] if config.journal.enabled else []
-    return [*workers, WorkerPlan("inference"), *gates, *journals]
+    metrics = [] if config.metrics.address == "off" else [WorkerPlan("metrics")]
+    return [*workers, WorkerPlan("inference"), *gates, *journals, *metrics]
 
 
 def sources(config: Config, stream: str, *, poses_only: bool = False) -> list[str]:

@@ -13,6 +13,7 @@ from jack_stream.config import (
     Config,
     EventsSettings,
     JournalSettings,
+    MetricsSettings,
     Pace,
     RecordingSettings,
     StreamSettings,
@@ -42,7 +43,10 @@ def _moved(config: Config, folder: Path) -> Config:
     )
     # Whoever runs it gets all events in hand and keeps what it wants.
     journal = JournalSettings(enabled=False)
-    return config.model_copy(update={"runtime": runtime, "events": events, "journal": journal})
+    metrics = MetricsSettings(address="off")
+    return config.model_copy(
+        update={"runtime": runtime, "events": events, "journal": journal, "metrics": metrics}
+    )
 
 
 def recorded(config: Config, recording: Path, *, fast: bool) -> Config:

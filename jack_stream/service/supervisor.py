@@ -13,12 +13,15 @@ from jack_stream.clock import Clock
 from jack_stream.config import Config
 from jack_stream.errors import WireError
 from jack_stream.service.child import Child
+from jack_stream.service.lock import sole_owner
 from jack_stream.service.notify import Notifier
 from jack_stream.service.plan import plan
+from jack_stream.service.status import SUPERVISOR
 from jack_stream.wire.codec import decode, encode
 from jack_stream.wire.endpoint import bind
 from jack_stream.wire.messages import Health, Stamp, State
 from jack_stream.wire.policy import Policy
+from jack_stream.wire.tally import labelled
 
 __all__ = ["Supervisor"]
 
@@ -26,7 +29,7 @@ STOP_WITHIN_S = 4.0
 JOURNAL_STOP_WITHIN_S = 1.0
 _TURN_MS = 100
 _PROGRESS_WITHIN_S = 60.0
-_FORLORN_AFTER_S = 60.0
+_SAY_EVERY_S = 1.0
 _log = structlog.get_logger()
 
 
@@ -49,7 +52,7 @@ class Supervisor:
         patient = config.runtime.policy is Policy.LOSSLESS
         self.children = {one.name: Child(one, may_wait=patient) for one in plan(config)}
         remote = any(stream.remote is not None for stream in config.streams)
-        roles = {"pose", "inference", "journal"} | (set() if remote else {"gate"})
+        roles = {"pose", "inference", "journal", "metrics"} | (set() if remote else {"gate"})
         self._sources = [c for c in self.children.values() if c.plan.role not in roles]
         self._config = config
         self._config_json = config.model_dump_json()
@@ -62,19 +65,25 @@ class Supervisor:
         self._petted_s = 0.0
         self._progress = (0, 0)
         self._progress_s = time.monotonic()
-        self._moved = (0.0, 0.0)
-        self._moved_s = time.monotonic()
+        self._began_s = time.monotonic()
+        self._said_s = 0.0
 
     def run(self, stop: threading.Event) -> int:
         """Run until ``stop`` is set or everything is over.
 
         Returns:
             0, or the exit code of the process whose failure ended the run.
+
+        Raises:
+            ConfigError: another run has its sockets in the same folder, or an address is taken.
         """
+        with sole_owner(self._config.directory):
+            return self._run(stop)
+
+    def _run(self, stop: threading.Event) -> int:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         inbox, outlet = context.socket(zmq.PULL), context.socket(zmq.PUB)
         try:
-            # First the address that another run would hold: binding ipc takes it away from it.
             bind(outlet, self._config.events.health_endpoint)
             bind(inbox, self._config.health_inbox)
             for child in self.children.values():
@@ -83,6 +92,8 @@ class Supervisor:
                 while not stop.is_set() and not self._is_over():
                     self._collect(inbox, outlet)
                     self._tend(outlet)
+                    self._tell_what_is_over()
+                    self._say(outlet)
                     self._pet()
             finally:
                 self._end(inbox, outlet)
@@ -94,14 +105,7 @@ class Supervisor:
     def _is_over(self) -> bool:
         if any(child.finished or child.failed for child in self._vital()):
             return True
-        if all(child.failed for child in self._sources):
-            return True
-        # A process between the sources and inference died after its source had ended.
-        forlorn = self._ready and all(c.finished or c.failed for c in self._sources)
-        if forlorn and time.monotonic() - self._moved_s > _FORLORN_AFTER_S:
-            _log.warning("the sources are over and nothing moves any more; ending")
-            return True
-        return False
+        return all(child.failed for child in self._sources)
 
     def _vital(self) -> list[Child]:
         """The processes without which no event is published."""
@@ -136,19 +140,15 @@ class Supervisor:
         if before != health.state:
             detail = {"detail": health.detail} if health.detail else {}
             _log.info(health.state, process=health.process, **detail)
-        if health.process == "inference" and health.state == "running":
+        if health.process == "inference" and health.state in {"running", "degraded"}:
             if not self._ready:
                 self._ready = True
-                self._moved_s = time.monotonic()
                 self._notifier.ready()
             counters = health.counters
             progress = (counters.get("messages_received", 0), counters.get("windows", 0))
             if progress[1] != self._progress[1] or progress[0] == self._progress[0]:
                 self._progress_s = time.monotonic()
             self._progress = progress
-            moved = (float(progress[0]), health.gauges.get("media_s", 0.0))
-            if moved != self._moved:
-                self._moved, self._moved_s = moved, time.monotonic()
         if self._on_health is not None:
             self._on_health(health)
 
@@ -161,15 +161,48 @@ class Supervisor:
                 wait = f"; again in {child.restart_in_s():.1f} s" if outcome != "failed" else ""
                 detail = f"{outcome} (exit code {child.exit_code}){wait}"
                 _log.warning(detail, process=name)
+                self._notifier.status(f"{name} {detail}; {self._restarts()} restarts in all")
                 self._report(outlet, name, child, detail)
             if child.may_restart():
                 child.restarts += 1
                 child.start(self._config_json)
 
+    def _tell_what_is_over(self) -> None:
+        """Tell those who wait for a source that it is gone for good, in case it can't itself."""
+        for stream in self._config.streams:
+            of_stream = [c for c in self.children.values() if c.plan.stream == stream.name]
+            gone = {c.plan.role for c in of_stream if c.finished or c.failed}
+            if stream.remote is None and of_stream and all(c.plan.role in gone for c in of_stream):
+                self.children["inference"].tell_over(stream.name)
+            pose = self.children.get(f"pose.{stream.name}")
+            if pose is not None and stream.picture_source in gone:
+                pose.tell_over(stream.name)
+
+    def _restarts(self) -> int:
+        return sum(child.restarts for child in self.children.values())
+
+    def _say(self, outlet: zmq.Socket[bytes]) -> None:
+        """Say once a second how the processes fare, in full, for those who come late."""
+        now_s = time.monotonic()
+        if now_s - self._said_s < _SAY_EVERY_S:
+            return
+        self._said_s = now_s
+        counters, gauges = {}, {"uptime_s": now_s - self._began_s}
+        for name, child in self.children.items():
+            counters[labelled("restarts", name)] = child.restarts
+            gauges[labelled("uptime_s", name)] = child.uptime_s()
+            if child.pid is None:
+                detail = "it is over" if child.finished else f"ended with code {child.exit_code}"
+                self._report(outlet, name, child, detail)
+        stamp = Stamp("", self._seq, self._clock.now_ns(), self._session)
+        self._seq += 1
+        health = Health(stamp, SUPERVISOR, "running", counters, gauges)
+        outlet.send_multipart(encode(health))
+
     def _report(self, outlet: zmq.Socket[bytes], name: str, child: Child, detail: str) -> None:
         stamp = Stamp(child.plan.stream, self._seq, self._clock.now_ns(), self._session)
         self._seq += 1
-        state: State = "stopped" if child.failed else "reconnecting"
+        state: State = "stopped" if child.failed or child.finished else "reconnecting"
         health = Health(stamp, name, state, {"restarts": child.restarts}, {}, detail)
         outlet.send_multipart(encode(health))
         if self._on_health is not None:
@@ -188,8 +221,8 @@ class Supervisor:
         if not self._ready or now_s - self._progress_s < _PROGRESS_WITHIN_S:
             self._petted_s = now_s
             self._notifier.watchdog()
-            windows = self._progress[1]
-            self._notifier.status(f"{len(self._config.streams)} streams, {windows} windows")
+            counts = (len(self._config.streams), self._progress[1], self._restarts())
+            self._notifier.status("{} streams, {} windows, {} restarts".format(*counts))
 
     def _end(self, inbox: zmq.Socket[bytes], outlet: zmq.Socket[bytes]) -> None:
         """End all processes within :data:`STOP_WITHIN_S`; what they published is sent."""

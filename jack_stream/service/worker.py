@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +14,7 @@ from jack_stream import log
 from jack_stream.clock import Clock
 from jack_stream.config import Config
 from jack_stream.errors import ConfigError
+from jack_stream.service.child import OVER
 from jack_stream.service.plan import WorkerPlan
 from jack_stream.service.signals import stop_on_signals
 from jack_stream.wire.health import HealthReporter
@@ -24,8 +26,8 @@ __all__ = ["main", "run"]
 def main(worker: WorkerPlan) -> None:
     """Read the configuration from the parent, and work until it goes away or says so.
 
-    Standard input is a pipe from the parent: the configuration as one line of JSON, then nothing
-    until the parent ends. So no process outlives the one that started it.
+    Standard input is a pipe from the parent: the configuration as one line of JSON, then
+    which streams are over. So no process outlives the one that started it.
 
     Args:
         worker: which process this is.
@@ -41,15 +43,25 @@ def main(worker: WorkerPlan) -> None:
     log.set_up(config.runtime.log_format)
     structlog.contextvars.bind_contextvars(process=worker.name)
     stop = stop_on_signals(ctrl_c=False)  # the terminal's Ctrl-C is the parent's to handle
-    threading.Thread(target=_stop_with, args=(parent, stop), daemon=True).start()
+    over: set[str] = set()
+    threading.Thread(target=_listen, args=(parent, stop, over), daemon=True).start()
     try:
-        run(worker, config, stop)
+        run(worker, config, stop, over)
     finally:
         flush()
 
 
-def run(worker: WorkerPlan, config: Config, stop: threading.Event) -> None:
-    """Do a process's part until stopped or until its source ends."""
+def run(
+    worker: WorkerPlan, config: Config, stop: threading.Event, over: Collection[str] = ()
+) -> None:
+    """Do a process's part until stopped or until its source ends.
+
+    Args:
+        worker: which part.
+        config: the whole configuration.
+        stop: ends it.
+        over: streams of which nothing more will come; may grow meanwhile.
+    """
     clock = Clock()
     with HealthReporter(
         worker.name, worker.stream, clock=clock, endpoint=config.health_inbox
@@ -58,12 +70,17 @@ def run(worker: WorkerPlan, config: Config, stop: threading.Event) -> None:
         if worker.role == "inference":
             from jack_stream.inference import process  # noqa: PLC0415 - one role's libraries each
 
-            process.run(config, clock=clock, stop=stop, health=health)
+            process.run(config, clock=clock, stop=stop, health=health, over=over)
             return
         if worker.role == "journal":
             from jack_stream.events import process as journal  # noqa: PLC0415
 
             journal.run(config, clock=clock, stop=stop, health=health)
+            return
+        if worker.role == "metrics":
+            from jack_stream.service import web  # noqa: PLC0415
+
+            web.run(config, stop=stop, health=health)
             return
         if worker.role == "gate":
             from jack_stream.service import gate  # noqa: PLC0415
@@ -78,7 +95,7 @@ def run(worker: WorkerPlan, config: Config, stop: threading.Event) -> None:
             wait_for=worker.receivers(config),
         ) as publisher:
             publisher.unblock_on(stop)
-            _capture(worker, config, publisher, clock=clock, stop=stop, health=health)
+            _capture(worker, config, publisher, over, clock=clock, stop=stop, health=health)
         health.report("stopped", detail="the source is over" if not stop.is_set() else "")
 
 
@@ -86,6 +103,7 @@ def _capture(
     worker: WorkerPlan,
     config: Config,
     publisher: Publisher,
+    over: Collection[str],
     *,
     clock: Clock,
     stop: threading.Event,
@@ -100,7 +118,7 @@ def _capture(
         from jack_stream.capture.pose import process as pose  # noqa: PLC0415
 
         source = config.capture_endpoint(stream.name, stream.picture_source)
-        pose.run(stream.pose, source, publisher, clock=clock, stop=stop, health=health)
+        pose.run(stream.pose, source, publisher, clock=clock, stop=stop, health=health, over=over)
     elif stream.camera is not None and worker.role == "camera":
         from jack_stream.capture import camera  # noqa: PLC0415
 
@@ -131,7 +149,10 @@ def _take_standard_input() -> BinaryIO:
     return parent
 
 
-def _stop_with(parent: BinaryIO, stop: threading.Event) -> None:
-    while parent.readline():
-        pass
+def _listen(parent: BinaryIO, stop: threading.Event, over: set[str]) -> None:
+    """Take in what the parent says; its end ends this process."""
+    while line := parent.readline():
+        said = line.decode().rstrip("\n")
+        if said.startswith(OVER):
+            over.add(said.removeprefix(OVER))
     stop.set()

@@ -91,6 +91,21 @@ def test_it_is_finished_when_all_publishers_of_all_streams_have_ended(
     assert intake.finished.is_set()
 
 
+def test_a_stream_that_is_over_without_an_end_is_not_waited_for(analyzer: FakeAnalyzer) -> None:
+    """Its source died and left a session without an end, or never gave anything."""
+
+    class _Quiet(_Messages):
+        def get(self, _: float) -> Message | None:
+            return self._left.popleft() if self._left else None
+
+    queue, stop = WindowQueue(Policy.LIVE), threading.Event()
+    receiver: Any = _Quiet([*frames_at(0.4), _end(1, "yard", "c")], stop)
+    analyzers = {"door": [analyzer], "yard": [analyzer]}
+    intake = Intake(receiver, analyzers, {"door": 1, "yard": 1}, queue, FakeClock(), over={"door"})
+    intake.run(stop)
+    assert intake.finished.is_set()
+
+
 def test_the_windows_before_an_end_are_in_the_queue_when_it_is_finished(
     analyzer: FakeAnalyzer,
 ) -> None:

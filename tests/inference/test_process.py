@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from jack_stream.config import Config, loads
-from jack_stream.errors import ModelInputError
+from jack_stream.errors import ModelFailedError, ModelInputError
 from jack_stream.events.publisher import EventPublisher
 from jack_stream.events.schema import decode, encode
 from jack_stream.features.localization import Segment
 from jack_stream.inference.analyzer import UNCERTAIN, Prediction, read
 from jack_stream.inference.process import Inference, endpoints_of
 from jack_stream.inference.queue import Job, WindowQueue
+from jack_stream.service import child
 from jack_stream.wire.policy import Policy
 from tests.inference.streams import (
     MS,
@@ -145,7 +146,47 @@ def test_a_window_that_the_model_refuses_is_counted_and_passed_over(inference: I
         raise ModelInputError("not this one")
 
     assert inference.handle(_job(FakeAnalyzer(refuse))) == []
-    assert inference.counters() == {"windows_refused": 1, "events": 0}
+    counters = inference.counters()
+    assert (counters["windows_refused"], counters["events"]) == (1, 0)
+    assert counters["windows_refused.door.fake"] == 1
+
+
+def _raise(_: Any) -> list[Prediction]:
+    raise RuntimeError("out of memory")
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (FakeAnalyzer(_raise), "RuntimeError: out of memory"),
+        (FakeAnalyzer(lambda _: [Prediction(LOGITS), Prediction(LOGITS * np.nan)]), "none"),
+        (FakeAnalyzer(lambda _: [Prediction(LOGITS, support=float("nan"))]), "none"),
+        (
+            FakeAnalyzer(lambda _: [Prediction(LOGITS, segments=(Segment(1, np.inf, 0, 1),))]),
+            "none",
+        ),
+    ],
+)
+def test_a_model_that_raises_or_gives_nan_costs_its_window_and_is_seen(
+    inference: Inference, bad: FakeAnalyzer, said: str
+) -> None:
+    assert inference.handle(_job(bad)) == []
+    assert said in inference.trouble
+    counters = inference.counters()
+    assert (counters["windows_failed.door.fake"], counters["events"]) == (1, 0)
+    good = _analyzer(Prediction(LOGITS))
+    assert [event.seq for event in inference.handle(_job(good))] == [0]
+    assert inference.trouble == "", "it is well again"
+
+
+def test_a_model_that_fails_again_and_again_ends_the_process(inference: Inference) -> None:
+    bad = FakeAnalyzer(_raise)
+    for _ in range(4):
+        inference.handle(_job(bad))
+        inference.handle(_job(_analyzer(Prediction(LOGITS)), stream="yard"))
+    with pytest.raises(ModelFailedError, match="5 windows of door in a row: RuntimeError"):
+        inference.handle(_job(bad))
+    assert ModelFailedError.exit_code not in child._PERMANENT, "it is tried again"
 
 
 def test_localised_segments_carry_the_streams_time(inference: Inference) -> None:

@@ -51,7 +51,7 @@ def test_each_process_waits_for_all_who_listen_to_it(
 ) -> None:
     config = _config(*methods, **stream)
     found = {one.role: one.receivers(config) for one in plan(config)}
-    assert found == {**receivers, "inference": 0, "journal": 0}
+    assert found == {**receivers, "inference": 0, "journal": 0, "metrics": 0}
 
 
 def test_all_streams_share_one_inference() -> None:
@@ -65,7 +65,7 @@ def test_all_streams_share_one_inference() -> None:
         "test",
     )
     names = [one.name for one in plan(config)]
-    assert names == ["camera.a", "pose.a", "scene.b", "inference", "journal"]
+    assert names == ["camera.a", "pose.a", "scene.b", "inference", "journal", "metrics"]
 
 
 def test_a_stream_is_recorded_from_all_its_processes() -> None:

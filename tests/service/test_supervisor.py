@@ -36,6 +36,7 @@ def _write(folder: Path, sockets: Path, source: Path) -> Path:
     voice = {"method": "vaanet-audio", "bundle": "untrained", "window_s": 1.0, "hop_s": 0.5}
     table = {
         "runtime": {"directory": str(sockets), "threads": 1},
+        "metrics": {"address": "off"},
         "events": {
             "endpoint": f"ipc://{sockets}/events",
             "health_endpoint": f"ipc://{sockets}/health-out",

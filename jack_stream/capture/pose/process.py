@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection
 
 import numpy as np
 
@@ -28,6 +29,7 @@ def run(
     clock: TimeSource,
     stop: threading.Event,
     health: HealthReporter,
+    over: Collection[str] = (),
 ) -> None:
     """Publish the people in every frame received until the stream ends or ``stop`` is set.
 
@@ -39,6 +41,7 @@ def run(
         clock: tells how old a frame is when its poses are published.
         stop: set to end early.
         health: told how it goes.
+        over: streams whose source is gone for good, whether it says so or not; may grow.
 
     Raises:
         MissingDependencyError: MediaPipe can't be imported.
@@ -56,7 +59,9 @@ def run(
     )
     try:
         with receiver:
-            _follow(tracker, receiver, publisher, counters, clock=clock, stop=stop, health=health)
+            _follow(
+                tracker, receiver, publisher, counters, over, clock=clock, stop=stop, health=health
+            )
     finally:
         tracker.close()
     health.report("stopped", {**counters, **receiver.counters()})
@@ -67,6 +72,7 @@ def _follow(
     receiver: Receiver,
     publisher: Publisher,
     counters: dict[str, int],
+    over: Collection[str],
     *,
     clock: TimeSource,
     stop: threading.Event,
@@ -76,6 +82,9 @@ def _follow(
         message = receiver.get(_WAIT_S)
         if message is None:
             health.report("running", {**counters, **receiver.counters()})
+            if publisher.stream in over:
+                publisher.end("its source is gone")
+                break
         elif isinstance(message, Frame):
             began = time.perf_counter()
             people = tracker.step(message.image, message.stamp.captured_at_ns)
