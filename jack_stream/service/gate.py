@@ -39,7 +39,7 @@ _MAX_REQUEST_BYTES = 4096
 _REQUESTS_WAITING = 64
 _REPLIES_WAITING = 4
 _MAX_MEMORY_BYTES = 2 * 2**30
-"""libzmq keeps the parts of a message that never ends: then this process dies, and no other."""
+"""libzmq keeps the parts of a message that never ends; without memory it cuts the connection."""
 _log = structlog.get_logger()
 
 
