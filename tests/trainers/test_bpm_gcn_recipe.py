@@ -61,8 +61,8 @@ def test_it_learns_what_is_there_and_nothing_else(tmp_path: Path) -> None:
     task = GaitTask(recipe, data)
     history = train(task, tmp_path, recipe.schedule, quiet=True)
     assert history[-1]["train_total"] < 0.5 * history[0]["train_total"]
-    assert history[-1]["validation_recall"] > 0.9
-    assert _accuracy(task, recipe, _waving(3, 64)) > 0.9
+    assert history[-1]["validation_recall"] > 0.8  # of 32; chance is 0.25
+    assert _accuracy(task, recipe, _waving(3, 64)) > 0.8
     assert _accuracy(task, recipe, _waving(3, 64, hands=False)) == pytest.approx(0.25, abs=0.15)
 
 
