@@ -21,7 +21,7 @@ import trainers.cli
 from jack_stream import config as configuration
 from jack_stream.cli.app import app
 from jack_stream.cli.options import ready_configurations
-from jack_stream.config_page import page
+from jack_stream.config.page import page
 from jack_stream.events.publisher import EventPublisher
 from jack_stream.events.schema import Event, decode
 from jack_stream.inference.catalogue import ANALYZERS, check_methods, shipped_bundle

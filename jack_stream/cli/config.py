@@ -45,6 +45,6 @@ def list_ready() -> None:
 @app.command()
 def keys() -> None:
     """Print every key with its type, default and meaning, as Markdown."""
-    from jack_stream.config_page import page  # noqa: PLC0415
+    from jack_stream.config.page import page  # noqa: PLC0415
 
     typer.echo(page(), nl=False)

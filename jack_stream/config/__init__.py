@@ -1,0 +1,47 @@
+"""The configuration: what may stand in a TOML file, how it is read, and what its errors say."""
+
+from __future__ import annotations
+
+from jack_stream.config.fields import Pace
+from jack_stream.config.reading import dumps, load, loads, parse
+from jack_stream.config.streams import (
+    AnalyzerSettings,
+    CameraSettings,
+    MicrophoneSettings,
+    PoseSettings,
+    RecordingSettings,
+    RemoteSettings,
+    SceneSettings,
+    StreamSettings,
+)
+from jack_stream.config.system import (
+    EventsSettings,
+    GateSettings,
+    JournalSettings,
+    MetricsSettings,
+    RuntimeSettings,
+)
+from jack_stream.config.whole import Config, default_journal
+
+__all__ = [
+    "AnalyzerSettings",
+    "CameraSettings",
+    "Config",
+    "EventsSettings",
+    "GateSettings",
+    "JournalSettings",
+    "MetricsSettings",
+    "MicrophoneSettings",
+    "Pace",
+    "PoseSettings",
+    "RecordingSettings",
+    "RemoteSettings",
+    "RuntimeSettings",
+    "SceneSettings",
+    "StreamSettings",
+    "default_journal",
+    "dumps",
+    "load",
+    "loads",
+    "parse",
+]

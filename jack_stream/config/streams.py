@@ -1,0 +1,158 @@
+"""Sections about what is watched, and what looks at it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from jack_stream.config.fields import Pace, Section, Source, StreamName
+
+__all__ = [
+    "AnalyzerSettings",
+    "CameraSettings",
+    "MicrophoneSettings",
+    "PoseSettings",
+    "RecordingSettings",
+    "RemoteSettings",
+    "SceneSettings",
+    "StreamSettings",
+]
+
+
+class CameraSettings(Section):
+    """A source of pictures: a device, a file, an address or a folder of images."""
+
+    source: Source = Field(
+        min_length=1,
+        coerce_numbers_to_str=True,
+        description="Index (0), device (/dev/video0), video file, folder of images, or URL.",
+    )
+    width: int = Field(default=640, ge=16, le=7680, description="Pictures are resized to this.")
+    height: int | None = Field(
+        default=None, ge=16, le=4320, description="Keeps the aspect ratio if absent."
+    )
+    fps: float | None = Field(
+        default=None, gt=0, le=1000, description="Asked of a device; the rate of image folders."
+    )
+    pace: Pace = Field(default="realtime", description="How fast files are played.")
+    loop: bool = Field(default=False, description="Whether a file starts again at its end.")
+    sound: bool = Field(default=True, description="Whether the source's sound is published too.")
+    sample_rate: int = Field(default=44100, ge=8000, le=192000, description="Of that sound, in Hz.")
+    block_ms: int = Field(default=20, ge=5, le=1000, description="Length of a block of sound.")
+    open_timeout_s: float = Field(default=10.0, gt=0, description="For network sources.")
+    read_timeout_s: float = Field(default=5.0, gt=0, description="Without data for so long: lost.")
+    reconnect_first_s: float = Field(default=0.5, gt=0, description="First wait after a loss.")
+    reconnect_max_s: float = Field(default=15.0, gt=0, description="Longest wait after a loss.")
+
+
+class MicrophoneSettings(Section):
+    """A source of sound."""
+
+    device: Source | None = Field(
+        default=None,
+        coerce_numbers_to_str=True,
+        description="Part of a device's name, its index, or a file or URL; the default if absent.",
+    )
+    sample_rate: int = Field(default=44100, ge=8000, le=192000, description="Published rate in Hz.")
+    block_ms: int = Field(default=20, ge=5, le=1000, description="Length of a block.")
+    pace: Pace = Field(default="realtime", description="How fast files are played.")
+    loop: bool = Field(default=False, description="Whether a file starts again at its end.")
+    reconnect_first_s: float = Field(default=0.5, gt=0, description="First wait after a loss.")
+    reconnect_max_s: float = Field(default=15.0, gt=0, description="Longest wait after a loss.")
+
+
+class PoseSettings(Section):
+    """Finding people's poses in the stream's pictures."""
+
+    max_persons: int = Field(default=4, ge=1, le=16, description="People followed at once.")
+    capacity: int = Field(
+        default=8, ge=1, le=256, description="Pictures that may wait before the oldest is dropped."
+    )
+
+
+class SceneSettings(Section):
+    """The demo's own scene: a drawn person who walks, with sound."""
+
+    styles: tuple[Literal["happy", "sad", "angry", "neutral"], ...] = Field(
+        default=("happy", "sad", "angry", "neutral"), min_length=1, description="One after another."
+    )
+    seconds: float = Field(default=48.0, gt=0, le=3600, description="Length of the whole scene.")
+    seed: int = Field(default=1, ge=0, description="Of the walker's individual variation.")
+    pace: Pace = Field(default="realtime", description="Real time, or as fast as it can be drawn.")
+
+
+class RecordingSettings(Section):
+    """A recording that is played instead of devices."""
+
+    path: Path = Field(description="A file written by `jack-stream record`.")
+    pace: Pace = Field(default="realtime", description="With its own timing, or as fast as it can.")
+
+
+class RemoteSettings(Section):
+    """Captures that another machine sends to `gate.captures`."""
+
+    key: str = Field(min_length=1, description="Name of the key that alone may send this stream.")
+    kinds: tuple[Literal["frame", "audio", "pose"], ...] = Field(
+        default=("frame", "audio"), min_length=1, description="What it sends."
+    )
+
+
+class AnalyzerSettings(Section):
+    """A model that looks at the stream."""
+
+    method: str = Field(description="A name that `jack-stream models` lists.")
+    bundle: str = Field(
+        default="untrained",
+        description="Path of a bundle; `default` for the one that ships; `untrained` for chance.",
+    )
+    window_s: float | None = Field(
+        default=None, gt=0, le=600, description="Window; the method's own length if absent."
+    )
+    hop_s: float | None = Field(
+        default=None, gt=0, le=600, description="Time between windows; the method's if absent."
+    )
+    lateness_s: float = Field(
+        default=1.0,
+        ge=0,
+        le=60,
+        description="How long a window waits for a modality that does not come.",
+    )
+
+
+class StreamSettings(Section):
+    """One place that is watched: its sources, and what looks at them."""
+
+    name: StreamName = Field(description="In topics and on screens.")
+    camera: CameraSettings | None = None
+    microphone: MicrophoneSettings | None = None
+    pose: PoseSettings | None = None
+    scene: SceneSettings | None = None
+    recording: RecordingSettings | None = None
+    remote: RemoteSettings | None = None
+    analyzers: tuple[AnalyzerSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_kind_of_source(self) -> StreamSettings:
+        devices = self.camera is not None or self.microphone is not None
+        others = [self.scene, self.recording, self.remote]
+        if [devices, *(one is not None for one in others)].count(True) != 1:
+            raise ValueError(
+                f"stream {self.name!r} needs a camera and/or a microphone, or a scene, or a"
+                " recording, or a remote"
+            )
+        if self.pose is not None and not self.picture_source:
+            raise ValueError(f"stream {self.name!r}: poses are found in pictures; add a camera")
+        return self
+
+    @property
+    def picture_source(self) -> Literal["camera", "scene", "recording", "remote", ""]:
+        """The process that publishes the stream's pictures, empty if none may."""
+        if self.camera is not None:
+            return "camera"
+        if self.scene is not None:
+            return "scene"
+        if self.remote is not None and "frame" in self.remote.kinds:
+            return "remote"
+        return "recording" if self.recording is not None else ""

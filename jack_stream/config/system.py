@@ -1,0 +1,134 @@
+"""Sections about the system as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from jack_stream.config.fields import Endpoint, PublicEndpoint, Section
+from jack_stream.errors import ConfigError
+from jack_stream.log import LogFormat
+from jack_stream.wire.endpoint import check_endpoint
+from jack_stream.wire.keys import default_folder
+from jack_stream.wire.policy import Policy
+
+__all__ = [
+    "EventsSettings",
+    "GateSettings",
+    "JournalSettings",
+    "MetricsSettings",
+    "RuntimeSettings",
+]
+
+
+class RuntimeSettings(Section):
+    """What all processes share."""
+
+    directory: Path | None = Field(
+        default=None, description="Folder of the ipc sockets; the user's runtime folder if absent."
+    )
+    threads: int | None = Field(
+        default=None, ge=1, le=256, description="Threads of the models; all cores if absent."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="Where the models run; auto takes CUDA where it is usable."
+    )
+    policy: Policy = Field(
+        default=Policy.LIVE,
+        description="live: the newest data wins. lossless: nothing is dropped, sources wait.",
+    )
+    log_format: LogFormat = Field(default="text", description="Log lines as text or as JSON.")
+
+
+class EventsSettings(Section):
+    """Where events and health are published."""
+
+    endpoint: Endpoint = Field(
+        default="tcp://127.0.0.1:5577", description="PUB socket of the emotion events."
+    )
+    health_endpoint: Endpoint = Field(
+        default="tcp://127.0.0.1:5578", description="PUB socket of all processes' health."
+    )
+    replay_endpoint: Endpoint | None = Field(
+        default=None,
+        description="ROUTER socket that gives out what the journal keeps. If absent, `endpoint`"
+        " with its port plus 2, or with `.replay` after its path.",
+    )
+
+
+class JournalSettings(Section):
+    """Every event is kept in a file before it is published, so that none is lost on the way."""
+
+    enabled: bool = Field(default=True, description="false: events are published and not kept.")
+    path: Path | None = Field(
+        default=None,
+        description="The file, readable by its owner alone. If absent, `events.sqlite` in"
+        " systemd's state directory or in ~/.local/state/jack-stream.",
+    )
+    max_age_days: float = Field(default=30.0, gt=0, description="Older events are deleted.")
+    max_size_mb: float = Field(
+        default=500.0, ge=1, description="The oldest events are deleted beyond that."
+    )
+
+
+class MetricsSettings(Section):
+    """Health and metrics over HTTP: `/healthz` and `/metrics`, without keys or encryption."""
+
+    address: str = Field(
+        default="127.0.0.1:9577",
+        pattern=r"^(off|(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5})$",
+        description='HOST:PORT to answer at; "off" for none.',
+    )
+    public: bool = Field(
+        default=False,
+        description="true: the address may be one that other machines reach. Whoever reaches it"
+        " reads the streams' names and when something happens there.",
+    )
+
+    @model_validator(mode="after")
+    def _is_local_or_meant(self) -> MetricsSettings:
+        if self.address != "off" and not self.public:
+            try:
+                check_endpoint(f"tcp://{self.address}")
+            except ConfigError as error:
+                raise ValueError(
+                    f"metrics.address {self.address!r} can be reached from other machines, which"
+                    " would read the streams' names and when something happens there, without keys;"
+                    " set metrics.public = true if that is meant"
+                ) from error
+        return self
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        host, _, port = self.address.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+class GateSettings(Section):
+    """What other machines may reach, with keys; without this section they reach nothing."""
+
+    keys: Path = Field(
+        default_factory=default_folder,
+        description="Folder of keys: `gate.key_secret`, and the lists of who may do what.",
+    )
+    events: PublicEndpoint | None = Field(
+        default=None, description="Events for keys that may subscribe, as tcp://0.0.0.0:5587."
+    )
+    health: PublicEndpoint | None = Field(
+        default=None, description="Health for keys that may subscribe, as tcp://0.0.0.0:5588."
+    )
+    replay: PublicEndpoint | None = Field(
+        default=None,
+        description="What the journal keeps, for keys that may subscribe, as tcp://0.0.0.0:5589.",
+    )
+    captures: PublicEndpoint | None = Field(
+        default=None,
+        description="Where keys that may publish send what `[streams.remote]` wants.",
+    )
+    insecure: bool = Field(
+        default=False,
+        description="true: no keys. Whoever reaches the addresses reads all and sends anything.",
+    )

@@ -1,0 +1,105 @@
+"""A whole configuration."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import platformdirs
+from pydantic import Field, model_validator
+
+from jack_stream.config.fields import Section
+from jack_stream.config.streams import StreamSettings
+from jack_stream.config.system import (
+    EventsSettings,
+    GateSettings,
+    JournalSettings,
+    MetricsSettings,
+    RuntimeSettings,
+)
+from jack_stream.errors import ConfigError
+
+__all__ = ["Config", "default_journal"]
+
+
+class Config(Section):
+    """A whole configuration."""
+
+    runtime: RuntimeSettings = RuntimeSettings()
+    events: EventsSettings = EventsSettings()
+    journal: JournalSettings = JournalSettings()
+    gate: GateSettings | None = None
+    metrics: MetricsSettings = MetricsSettings()
+    streams: tuple[StreamSettings, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Config:
+        names = [stream.name for stream in self.streams]
+        if double := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two streams have the name {double[0]!r}")
+        remote = [stream.name for stream in self.streams if stream.remote is not None]
+        if remote and (self.gate is None or self.gate.captures is None):
+            raise ValueError(
+                f"stream {remote[0]!r} comes from another machine: set captures in [gate]"
+            )
+        return self
+
+    @property
+    def directory(self) -> Path:
+        """The folder of the ipc sockets."""
+        if self.runtime.directory is not None:
+            return self.runtime.directory.absolute()
+        if folder := os.environ.get("RUNTIME_DIRECTORY"):  # systemd's
+            return Path(folder)
+        if folder := os.environ.get("XDG_RUNTIME_DIR"):
+            return Path(folder) / "jack-stream"
+        return Path(tempfile.gettempdir()) / f"jack-stream-{os.getuid()}"
+
+    def capture_endpoint(self, stream: str, device: str) -> str:
+        """Where a stream's camera, microphone, pose or scene process publishes."""
+        return f"ipc://{self.directory}/{stream}.{device}"
+
+    @property
+    def health_inbox(self) -> str:
+        """Where the supervisor collects the processes' health."""
+        return f"ipc://{self.directory}/health"
+
+    @property
+    def journal_inbox(self) -> str:
+        """Where inference hands its events to the journal."""
+        return f"ipc://{self.directory}/journal"
+
+    @property
+    def journal_path(self) -> Path:
+        """The journal's file."""
+        return default_journal() if self.journal.path is None else self.journal.path.absolute()
+
+    @property
+    def replay_endpoint(self) -> str:
+        """Where the journal gives out what it keeps."""
+        if self.events.replay_endpoint is not None:
+            return self.events.replay_endpoint
+        start, _, port = self.events.endpoint.rpartition(":")
+        if self.events.endpoint.startswith("ipc:"):
+            return f"{self.events.endpoint}.replay"
+        return f"{start}:{port if port == '*' else int(port) + 2}"
+
+    def stream(self, name: str) -> StreamSettings:
+        """The stream of this name.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        for stream in self.streams:
+            if stream.name == name:
+                return stream
+        known = ", ".join(stream.name for stream in self.streams)
+        raise ConfigError(f"there is no stream {name!r}", hint=f"the configuration has {known}")
+
+
+def default_journal() -> Path:
+    """Where events are kept unless a configuration says otherwise."""
+    folder = os.environ.get("STATE_DIRECTORY")  # systemd's
+    state = Path(folder) if folder else platformdirs.user_state_path("jack-stream")
+    return state / "events.sqlite"
