@@ -1,6 +1,6 @@
 """Print another machine's events, with nothing but pyzmq and two key files (docs/security.md).
 
-    python examples/remote_subscriber.py tcp://HOST:5587 anna.key_secret gate.key
+Call it as: python examples/remote_subscriber.py tcp://HOST:5587 anna.key_secret gate.key
 """
 
 import json

@@ -171,7 +171,7 @@ def main() -> None:
                     service.send_signal(signal.SIGTERM)
                     service.wait(30)
         table = report(seen, options.hours, time.monotonic() - began_s)
-        print("\n".join(table))  # noqa: T201 - what this script is for
+        print("\n".join(table))
 
 
 if __name__ == "__main__":
