@@ -23,7 +23,7 @@ from jack_stream.wire.health import HealthReporter
 __all__ = ["Keeper", "run"]
 
 _TURN_MS = 100
-_QUIET_MS = 300
+_QUIET_MS = 100
 _TRY_AGAIN_S = 5.0
 _TRIAL_S = 30.0
 _PRUNE_EVERY_S = 1.0
