@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from jack_stream.clock import NS_PER_S
@@ -16,6 +16,8 @@ __all__ = ["WindowAssembler"]
 LEAP_NS = 60 * NS_PER_S
 """Time that passes over more than this without a sample was never watched: nothing is cut of it."""
 _MAX_PER_S = 500
+_HOLE_NS = NS_PER_S // 2
+_HOLE_FACTOR = 3
 
 
 class WindowAssembler:
@@ -69,6 +71,8 @@ class WindowAssembler:
             message = self._shrink(message)
         if stop_of(message) < self._start_of(self._next):
             self.counters["dropped_late"] += 1
+            track.add(message)  # whether anything is missing after it shows by its number
+            track.forget(self._start_of(self._next))
         elif len(track.samples) >= self._max_samples:
             self.counters["dropped_full"] += 1
         elif track.add(message):
@@ -146,7 +150,11 @@ class WindowAssembler:
         samples: dict[Modality, tuple[Sample, ...]] = {
             modality: track.between(start_ns, end_ns) for modality, track in self._tracks.items()
         }
-        degraded = [reason for m, found in samples.items() if (reason := _fault(m, found))]
+        degraded = [
+            reason
+            for modality, track in self._tracks.items()
+            if (reason := _fault(track, samples[modality], start_ns, end_ns))
+        ]
         if short:
             degraded.append("shorter than a window")
         stops = [min(stop_of(sample), end_ns) for found in samples.values() for sample in found]
@@ -175,13 +183,32 @@ def _modality(message: Sample) -> Modality:
     return "audio" if isinstance(message, Audio) else "pose"
 
 
-def _fault(modality: Modality, samples: tuple[Sample, ...]) -> str:
+def _fault(track: Track, samples: tuple[Sample, ...], start_ns: int, end_ns: int) -> str:
     """What is wrong with a modality's samples in one window, or an empty string."""
     if not samples:
-        return f"{modality} missing"
-    for before, after in pairwise(samples):
-        one, two = before.stamp, after.stamp
-        if one.session != two.session or two.seq != one.seq + 1:
-            return f"{modality} lost"
-    interrupted = any(not isinstance(s, Poses) and s.discontinuity for s in samples[1:])
-    return f"{modality} lost" if interrupted else ""
+        return f"{track.modality} missing"
+    before, after = track.neighbours(samples)
+    # What is missing between a neighbour and a sample at the very edge is not missing here.
+    chain = [
+        *([before] if before is not None and start_of(samples[0]) > start_ns else []),
+        *samples,
+        *([after] if after is not None and stop_of(samples[-1]) < end_ns else []),
+    ]
+    whole = track.has_passed(end_ns) and not any(map(_is_broken, chain, chain[1:]))
+    return "" if whole and not _has_a_hole(chain) else f"{track.modality} lost"
+
+
+def _is_broken(before: Sample, after: Sample) -> bool:
+    """Whether something that was captured, or should have been, is missing between two samples."""
+    one, two = before.stamp, after.stamp
+    interrupted = not isinstance(after, Poses) and after.discontinuity
+    return one.session != two.session or two.seq != one.seq + 1 or interrupted
+
+
+def _has_a_hole(chain: Sequence[Sample]) -> bool:
+    """Whether poses stayed away, because pictures did: their own numbers don't show that."""
+    if not isinstance(chain[0], Poses) or len(chain) < 3:
+        return False
+    intervals = sorted(start_of(b) - start_of(a) for a, b in pairwise(chain))
+    usual_ns = intervals[len(intervals) // 2]
+    return intervals[-1] > max(_HOLE_NS, _HOLE_FACTOR * usual_ns)

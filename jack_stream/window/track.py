@@ -73,10 +73,17 @@ class Track:
         first = bisect.bisect_left(self.samples, start_ns, key=start_of)
         return tuple(self.samples[first:last])
 
+    def neighbours(self, samples: tuple[Sample, ...]) -> tuple[Sample | None, Sample | None]:
+        """What came right before some samples that follow each other here, and right after."""
+        first = self.samples.index(samples[0])
+        last = first + len(samples)
+        before = self.samples[first - 1] if first else None
+        return before, self.samples[last] if last < len(self.samples) else None
+
     def forget(self, before_ns: int) -> None:
-        """Drop what ended before this time."""
+        """Drop what ended before this time, but for the last such sample."""
         keep = next(
             (i for i, sample in enumerate(self.samples) if stop_of(sample) >= before_ns),
             len(self.samples),
         )
-        del self.samples[:keep]
+        del self.samples[: max(0, keep - 1)]

@@ -1,5 +1,6 @@
 """Windows depend on what was captured when, and on nothing else."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from jack_stream.clock import NS_PER_S
 from jack_stream.window.assembler import WindowAssembler
 from jack_stream.window.sound import cut_sound
 from jack_stream.window.spec import Sample, Window, WindowSpec
-from jack_stream.wire.messages import Audio, End, Frame, Stamp
+from jack_stream.wire.messages import Audio, End, Frame, Poses, Stamp
 
 MS = 1_000_000
 ORIGIN = 1_700_000_000_000_000_123
@@ -27,6 +28,12 @@ def _sound(seq: int, at_ms: float, n: int = 160, session: str = "v") -> Audio:
     return Audio(stamp, np.full(n, seq + 1, np.float32), 8000)
 
 
+def _pose(seq: int, at_ms: float) -> Poses:
+    stamp = Stamp("door", seq, ORIGIN + round(at_ms * MS), "p", ORIGIN)
+    nobody = np.zeros((0, 33, 4), np.float32)
+    return Poses(stamp, (), (), nobody, nobody, (2, 2))
+
+
 def _end(at_ms: float, session: str = "v") -> End:
     return End(Stamp("door", 0, ORIGIN + round(at_ms * MS), session, ORIGIN), "over")
 
@@ -35,7 +42,9 @@ def _spec(length: int = 1000, hop: int = 500, *modalities: str, late: int = 10_0
     return WindowSpec(length * MS, hop * MS, modalities or ("frame",), late * MS)  # type: ignore[arg-type]
 
 
-def _run(assembler: WindowAssembler, messages: list[Frame | Audio | End]) -> list[Window]:
+def _run(
+    assembler: WindowAssembler, messages: Sequence[Frame | Audio | Poses | End]
+) -> list[Window]:
     windows = []
     for message in messages:
         assembler.add(message)
@@ -243,3 +252,31 @@ def test_an_origin_that_lies_far_back_is_not_caught_up_with() -> None:
     for frame in _instants([1e9, 1e9 + 1, 1e9 + 2]):
         assembler.add(replace(frame, stamp=replace(frame.stamp, origin_ns=1)))
     assert [window.start_ns for window in assembler.ready()] == [10**18 + 1 + 0 * NS_PER_S]
+
+
+def test_what_is_lost_at_the_edge_of_a_window_degrades_it() -> None:
+    """The source died within one window and came back within another."""
+    before = [_frame(i, i * 40.0) for i in range(38)]  # up to 1480 ms
+    after = [_frame(i, 3600 + i * 40.0, session="b") for i in range(40)]
+    windows = _run(WindowAssembler("door", _spec(1000, 1000)), [*before, *after])
+    assert [w.degraded for w in windows] == [
+        (),
+        ("frame lost",),
+        ("frame missing",),
+        ("frame lost",),
+        (),
+    ]
+
+
+def test_a_loss_between_two_windows_degrades_neither() -> None:
+    frames = [_frame(i, i * 40.0) for i in range(80) if i not in {27, 28, 29}]  # 1080 to 1160
+    windows = _run(WindowAssembler("door", _spec(1000, 1200)), frames)
+    assert [w.degraded for w in windows[:2]] == [(), ()]
+
+
+def test_poses_that_stay_away_degrade_what_they_are_missing_from() -> None:
+    """Their process lives on when its camera dies: its numbers have no gap, only its times."""
+    times = [i * 40.0 for i in range(30)] + [2600 + i * 40.0 for i in range(40)]
+    poses = [_pose(i, ms) for i, ms in enumerate(times)]
+    windows = _run(WindowAssembler("door", _spec(1000, 1000, "pose")), poses)
+    assert [w.degraded for w in windows] == [(), ("pose lost",), ("pose lost",), ()]
