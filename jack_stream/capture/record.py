@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from jack_stream.capture.recording import RecordingWriter
 from jack_stream.clock import NS_PER_S, TimeSource
 from jack_stream.wire.messages import End, Kind
@@ -17,6 +19,8 @@ __all__ = ["RECORDED_KINDS", "RecordLimits", "RecordSummary", "record"]
 
 RECORDED_KINDS: tuple[Kind, ...] = ("frame", "audio", "pose", "end")
 _POLL_S = 0.1
+_SAY_AFTER_S = 3.0
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ def _record(
     progress: Callable[[int, int], None],
 ) -> str:
     first_ns: int | None = None
+    say_at_ns = clock.now_ns() + round(_SAY_AFTER_S * NS_PER_S)
     sources: set[tuple[str, str]] = set()
     ended: set[tuple[str, str]] = set()
     while not stop.is_set():
@@ -113,6 +118,9 @@ def _record(
         if first_ns is not None and now_ns - first_ns >= limits.max_s * NS_PER_S:
             return f"{limits.max_s:g} s are over"
         if received is None:
+            if first_ns is None and now_ns >= say_at_ns:
+                say_at_ns = now_ns + round(10 * _SAY_AFTER_S * NS_PER_S)
+                _log.warning("nothing has come yet; is the system running?")
             continue
         first_ns = now_ns if first_ns is None else first_ns
         writer.write(now_ns, received.parts)
