@@ -98,6 +98,13 @@ def test_the_command_makes_a_bundle_that_inference_loads(
     assert f"average recall {recall:.3f}" in shown
     assert len(Path("out.csv").read_text().splitlines()) == 13
 
+    tuned = ["bpm-gcn", "tuned", "--labelled", "train.npz", "--init", "run/bundle", *settings]
+    app([*tuned, "--set", "data.samples_per_epoch=16"], standalone_mode=False)
+    learned = {item.name: item.licence for item in read_bundle("tuned/bundle").card.training_data}
+    assert learned["train.npz"] == "not stated"
+    assert {item.name for item in bundle.card.training_data} < set(learned)
+    assert "tensors come from run/bundle" in Path("tuned/report.md").read_text()
+
 
 def test_what_is_calibrated_on_is_not_trained_on(tmp_path: Path) -> None:
     path = tmp_path / "walks.npz"

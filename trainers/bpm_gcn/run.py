@@ -13,8 +13,8 @@ from jack_stream.errors import SourceError, UsageError
 from jack_stream.features.gait_window import GaitPreprocessing
 from jack_stream.models.labels import EMOTION_GAIT
 from jack_stream.models.registry import Model
-from jack_stream.weights import Bundle, Card, read_bundle, write_bundle
-from jack_stream.weights.card import Decision
+from jack_stream.weights import Bundle, Card, Decision, TrainingData, write_bundle
+from trainers.audio_visual.initial import Beginning, begin
 from trainers.bpm_gcn.examples import Examples
 from trainers.bpm_gcn.measure import evaluate, judge_of, test_examples
 from trainers.bpm_gcn.recipe import GaitRecipe
@@ -22,7 +22,7 @@ from trainers.bpm_gcn.task import GaitData, GaitTask, gather, logits_of
 from trainers.bundling import provenance
 from trainers.checkpoint import load_checkpoint
 from trainers.evaluation import ClipResults
-from trainers.loop import BEST, train
+from trainers.loop import BEST, LAST, train
 from trainers.metrics.classification import (
     abstain_threshold,
     fit_temperature,
@@ -33,6 +33,7 @@ from trainers.report import write_report
 __all__ = ["run_recipe"]
 
 EXAMPLES = "examples.npz"
+_BEGINNING = "beginning.json"
 
 
 def run_recipe(
@@ -44,14 +45,19 @@ def run_recipe(
         recipe: the settings.
         run: the run's folder.
         resume: go on with a run that was interrupted.
-        init: a bundle of the same architecture to begin from.
+        init: a bundle or a checkpoint to begin from, as far as it fits; its licences go on.
 
     Raises:
         JackError: data, recipe or folder are wrong.
     """
     run.mkdir(parents=True, exist_ok=True)
     data = _gathered(recipe, run)
-    task = GaitTask(recipe, data, read_bundle(init).tensors if init else None)
+    task = GaitTask(recipe, data)
+    if resume and (run / LAST).exists():
+        beginning = Beginning.read(run / _BEGINNING)
+    else:
+        beginning = begin(task.model, init, (), frozen=False)
+        beginning.write(run / _BEGINNING)
     history = train(task, run, recipe.schedule, resume=resume)
     best = load_checkpoint(run / BEST, task.module, None)
     task.module.eval()
@@ -64,7 +70,7 @@ def run_recipe(
     }
     if len(data.calibration):
         results = {"calibration": evaluate(data.calibration, judge), **results}
-    card = _card(recipe, data, decision, results)
+    card = _card(recipe, data, decision, results, beginning)
     bundle = write_bundle(
         run / "bundle",
         card,
@@ -74,6 +80,7 @@ def run_recipe(
     )
     facts = {
         "examples": f"{len(data.training)} to learn, {len(data.validation)} to validate",
+        "weights at first": "; ".join(beginning.said),
         "best epoch": str(best["best_epoch"] + 1),
         "temperature": f"{decision.temperature:.3f}",
         "abstain below": f"{decision.abstain_below:.2f}",
@@ -128,7 +135,11 @@ def _card(
     data: GaitData,
     decision: Decision,
     results: Mapping[str, ClipResults],
+    beginning: Beginning,
 ) -> Card:
+    stated = [item.for_card() for item in recipe.card.training_data]
+    sources = [*recipe.data.labelled, *recipe.data.motion]
+    unstated = [TrainingData(name=path.name, licence="not stated") for path in sources]
     return Card(
         method="bpm-gcn",
         architecture=recipe.architecture,
@@ -136,7 +147,7 @@ def _card(
         trained=True,
         preprocessing=recipe.gait_preprocessing.to_card(),
         decision=decision,
-        training_data=[item.for_card() for item in recipe.card.training_data],
+        training_data=list(dict.fromkeys([*(stated or unstated), *beginning.training_data])),
         metrics=[m for name, result in results.items() for m in result.metrics(name)],
         caveats=recipe.card.caveats,
         provenance=provenance(

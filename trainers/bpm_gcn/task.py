@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +84,9 @@ class GaitTask:
         optimizer: of its parameters.
     """
 
-    def __init__(
-        self, recipe: GaitRecipe, data: GaitData, initial: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, recipe: GaitRecipe, data: GaitData) -> None:
         jt.set_global_seed(recipe.schedule.seed)
         self.model: Model = create("bpm-gcn", **recipe.architecture)
-        if initial is not None:
-            self.model.set_weights(initial)
         self.module = self.model.module
         self.optimizer = make_optimizer(self.module, recipe.optimizer)
         self._recipe, self._data = recipe, data
