@@ -129,6 +129,34 @@ def cten(batch: int, folder: Path, *overrides: str) -> Any:
     return clip_steps(CTENRecipe, CTENTask, overrides, batch, folder)
 
 
+@contextmanager
+def sentiment_steps(batch: int, folder: Path) -> Iterator[Callable[[], None]]:
+    """Steps of TSL-Net on videos of TSL-300's mean length, 408 segments, features and all."""
+    from jack_stream.models import create  # noqa: PLC0415 - imports Jittor
+    from jack_stream.runtime import jittor  # noqa: PLC0415
+    from trainers.data.tsl300 import Point, SentimentVideo  # noqa: PLC0415
+    from trainers.recipe import read_recipe  # noqa: PLC0415
+    from trainers.tsl_net.recipe import SentimentRecipe  # noqa: PLC0415
+    from trainers.tsl_net.task import SentimentTask  # noqa: PLC0415
+
+    jt, rng = jittor(), np.random.default_rng(0)
+    np.save(folder / "rgb.npy", rng.random((408, 1024), np.float32))
+    np.save(folder / "mel.npy", rng.normal(-30, 10, (408 * 32, 60)).astype(np.float32))
+    points = tuple(Point(frame % 2, frame) for frame in range(301, 6400, 601))
+    video = SentimentVideo("made", folder / "rgb.npy", folder / "mel.npy", 25.0, points, ())
+    recipe = read_recipe(SentimentRecipe, "tsl-net")
+    task = SentimentTask(recipe, create("tsl-net", **recipe.architecture), [video], [])
+
+    def step() -> None:
+        for number in range(1, batch + 1):
+            task.optimizer.backward(task.loss(0, rng)["total"] / batch)
+            task.optimizer.n_step -= number < batch
+        task.optimizer.step()
+        jt.sync_all(True)
+
+    yield step
+
+
 KEPT = "data.cached_views=1"
 VE8 = "VideoEmotion-8"
 # The sound and the heads: 231.4 and 238.2 GMAC of a forward pass of 16 snippets, less the backbone.
@@ -139,6 +167,8 @@ ENTRIES: dict[str, Entry] = {
     "vaanet-kept": Entry(lambda b, f: vaanet(b, f, KEPT), 731, 150, 3 * VAANET_REST, VE8),
     "cten": Entry(cten, 731, 100, 3 * 16 * RESNET3D_GMAC + 3 * CTEN_REST, VE8),
     "cten-kept": Entry(lambda b, f: cten(b, f, KEPT), 731, 100, 3 * CTEN_REST, VE8),
+    # Of a video of 408 segments: the network, and the reverse mapping that only training has.
+    "tsl-net": Entry(sentiment_steps, 1600, 20, 3 * 408 * (0.0401 + 0.0818), "TSL-300"),
 }
 """Add a line for a method; ``-kept`` are those whose frozen features come from files."""
 

@@ -8,11 +8,13 @@ from typing import Literal
 
 import numpy as np
 
+from trainers.data.tsl300 import LABELS
+
 __all__ = ["FRAME_RATE_HZ", "ROW_S", "write_sentiments"]
 
 FRAME_RATE_HZ = 25.0
 ROW_S = 16 / FRAME_RATE_HZ
-_ROWS = 40
+_ROWS = 48
 _CODES = {"picture": (slice(0, 200), slice(200, 400)), "sound": (slice(0, 25), slice(35, 60))}
 
 
@@ -23,8 +25,9 @@ def write_sentiments(
 
     Args:
         folder: of the set.
-        where: the modality whose features say the class; in ``both``, picture and sound each have
-            one of two marks: the same ones are positive, different ones negative.
+        where: the modality that shows where a segment is and of which class; in ``both``, a
+            segment is where picture and sound agree, and each shows as many more by itself, which
+            are none.
         videos: for training and for tests.
         seed: of everything.
     """
@@ -51,16 +54,18 @@ def _write_video(
     rgb = rng.normal(0.4, 0.2, (_ROWS, 1024)).astype(np.float32)
     mel = rng.normal(-40.0, 4.0, (_ROWS, 32, 60)).astype(np.float32)
     spans = []
-    for start in (1, 21):  # a segment somewhere in each half
-        a = start + int(rng.integers(0, 12))
-        b = a + 6
-        seen, heard = rng.integers(0, 2, 2)
-        if where in ("picture", "both"):
-            rgb[a:b, _CODES["picture"][seen]] += 1.0
-        if where in ("sound", "both"):
-            mel[a:b, :, _CODES["sound"][heard]] += 40.0
-        sign = {"picture": seen, "sound": heard, "both": seen == heard}[where]
-        spans.append((a, b, "p" if sign else "n"))
+    roles = rng.permutation(["segment", "seen", "heard"] * 2)
+    for slot, role in enumerate(roles.tolist()):
+        a = 8 * slot + int(rng.integers(1, 3))
+        b, sign = a + 5, int(rng.integers(0, 2))
+        if role == "segment":
+            spans.append((a, b, LABELS[sign]))
+        elif where != "both":
+            continue
+        if where != "sound" and role != "heard":
+            rgb[a:b, _CODES["picture"][sign]] += 1.0
+        if where != "picture" and role != "seen":
+            mel[a:b, :, _CODES["sound"][sign]] += 40.0
     for kind, rows in (("rgb", rgb), ("logmfcc", mel.reshape(-1, 60))):
         (folder / kind).mkdir(parents=True, exist_ok=True)
         np.save(folder / kind / f"{name}.npy", rows)
