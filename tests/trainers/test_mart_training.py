@@ -176,14 +176,22 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         assert torn.digest == whole.digest, part
 
 
-def test_the_papers_own_terms(folder: Path, few: Path) -> None:
+def test_the_papers_own_terms(trained: Path, folder: Path, few: Path) -> None:
     lexicon = folder / "lexicon.csv"
     lexicon.write_text("word,emotion,degree\nglad,joy,0.6\n")
     paper = {"model__variant": "paper", "text__lexicon": f"{str(lexicon)!r}"}
-    _train(folder / "paper", few, "--stage", "pretrain", pretraining__epochs=1, **paper)
+    start = trained / "pretraining" / "bundle"
+    first = ("--stage", "pretrain", "--init", str(start))
+    _train(folder / "paper", few, *first, pretraining__epochs=1, **paper)
     (figures,) = _history(folder / "paper" / "pretraining")
     assert figures["validation_temporal"] > 0
     assert figures["train_contrast"] > 0  # in the clip that says something
+    before, after = (
+        read_bundle(run).tensors for run in (start, folder / "paper/pretraining/bundle")
+    )
+    learned = {name for name, value in after.items() if not np.array_equal(value, before[name])}
+    # The classifier's own norm takes no part in pre-training, as in the release.
+    assert set(after) - learned <= {"vit.vid_model.fc_norm.weight", "vit.vid_model.fc_norm.bias"}
     assert "of 1 of the 8 clips" in (folder / "paper" / "pretraining" / "report.md").read_text()
 
 

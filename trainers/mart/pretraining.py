@@ -204,6 +204,8 @@ def pretraining_network(recipe: MartRecipe, model: Model, vocabulary: int) -> MA
     )
     if text.weights is not None:
         load_bert(bert, text.weights.expanduser())
+    # A classifier in evaluation mode would take its encoder along without gradients, for good.
+    model.module.train()
     return MARTPretraining(
         model.module.vit,
         bert,
