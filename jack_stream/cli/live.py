@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import sys
 import threading
 import time
@@ -34,7 +36,7 @@ from jack_stream.wire.access import Access
 from jack_stream.wire.messages import Health
 from jack_stream.wire.receiver import Receiver
 
-__all__ = ["demo", "infer", "run", "watch"]
+__all__ = ["demo", "infer", "reload", "run", "watch"]
 
 DEFAULT_HEALTH_ENDPOINT = "tcp://127.0.0.1:5578"
 _DRAW_HZ = 5
@@ -61,8 +63,31 @@ def run(
         from jack_stream.service.supervisor import Supervisor  # noqa: PLC0415
 
         log.set_up(loaded.runtime.log_format)
-        code = Supervisor(loaded).run(stop)
+        supervisor = Supervisor(loaded, reload=lambda: load_config(config, overrides))
+        signal.signal(signal.SIGHUP, lambda *_: supervisor.reloading.set())
+        code = supervisor.run(stop)
     sys.exit(code)
+
+
+def reload(config: ConfigOption, overrides: SetOption = None) -> None:
+    """Let a running system take newly read weights and analyzers, without losing a window.
+
+    A new inference process starts beside the old one and takes over. Other changes of the
+    configuration need a restart; the running system logs which. The same as SIGHUP to `run`.
+    """
+    from jack_stream.errors import UsageError  # noqa: PLC0415
+    from jack_stream.service.lock import owner  # noqa: PLC0415
+
+    loaded = load_config(config, overrides)
+    check_before_start(loaded)
+    process = owner(loaded.directory)
+    if process is None:
+        raise UsageError(
+            f"no system runs in {loaded.directory}",
+            hint="Name the configuration that it was started with, and be the same user.",
+        )
+    os.kill(process, signal.SIGHUP)
+    typer.echo(f"Process {process} was told. What comes of it is in its log.")
 
 
 def infer(config: ConfigOption, overrides: SetOption = None) -> None:

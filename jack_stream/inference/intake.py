@@ -84,6 +84,11 @@ class Intake:
             elif len(self._seen[stream]) < _MAX_SESSIONS:
                 self._seen[stream].add(message.stamp.session)
 
+    def is_past(self, time_ns: int) -> bool:
+        """Whether all windows that start before a moment are in the queue or were given out."""
+        lanes = (assembler for found in self._lanes.values() for _, assembler in found)
+        return all(assembler.next_start_ns >= time_ns for assembler in lanes)
+
     def counters(self) -> dict[str, int]:
         """Samples and windows over all streams, and windows by lane, for health messages."""
         total: Counter[str] = Counter(unknown_stream=self._unknown)

@@ -20,6 +20,7 @@ from jack_stream.events.schema import Event, EventSegment, EventWindow, Latency,
 from jack_stream.features.localization import Segment
 from jack_stream.inference.analyzer import Analyzer, Prediction, read, shares
 from jack_stream.inference.catalogue import check_methods, make_analyzer
+from jack_stream.inference.handover import Handover
 from jack_stream.inference.intake import Intake
 from jack_stream.inference.queue import Job, WindowQueue
 from jack_stream.models.registry import Model
@@ -60,6 +61,7 @@ class Inference:
     Args:
         publisher: where events go.
         clock: the time line.
+        handover: which windows are to be published; all if absent.
 
     Attributes:
         refused: windows that their model could not take.
@@ -69,7 +71,9 @@ class Inference:
         trouble: what was wrong with the newest window of a lane, empty if nothing was.
     """
 
-    def __init__(self, publisher: EventOutlet, clock: TimeSource) -> None:
+    def __init__(
+        self, publisher: EventOutlet, clock: TimeSource, handover: Handover | None = None
+    ) -> None:
         self.refused = 0
         self.last_event_ns = 0
         self.inference_ms = 0.0
@@ -77,6 +81,7 @@ class Inference:
         self.trouble = ""
         self._publisher = publisher
         self._clock = clock
+        self._handover = handover or Handover()
         self._tally = Tally()
         self._failed_in_a_row: Counter[tuple[str, str]] = Counter()
 
@@ -95,6 +100,8 @@ class Inference:
         self._tally.observe((done_ns - started_ns) / NS_PER_S, "inference_s", *lane)
         self.inference_ms = (done_ns - started_ns) / _NS_PER_MS
         self.media_s = (job.window.end_ns - job.window.origin_ns) / 1e9
+        if not self._handover.includes(job.window.start_ns):
+            return []
         events = [self._event(job, one, started_ns, done_ns) for one in predictions]
         for event in events:
             self._publisher.publish(event)
@@ -203,6 +210,7 @@ def run(
     stop: threading.Event,
     health: HealthReporter,
     over: Collection[str] = (),
+    handover: Handover | None = None,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Run until stopped, or until every stream has ended and its windows are done.
@@ -213,6 +221,7 @@ def run(
         stop: ends the process; the window at hand is finished first.
         health: where to report.
         over: streams of which nothing more will come, whether they say so or not; may grow.
+        handover: which windows are this process's to publish; all if absent.
         on_ready: called once the models are compiled and have answered a made-up window.
     """
     with _outlet(config) as publisher:
@@ -228,7 +237,8 @@ def run(
         }
         kinds: set[Kind] = {"end", *(m for found in modalities.values() for m in found)}
         queue = WindowQueue(config.runtime.policy)
-        inference = Inference(publisher, clock)
+        handover = handover or Handover()
+        inference = Inference(publisher, clock, handover)
         with Receiver(
             [endpoint for found in sources.values() for endpoint in found],
             kinds,
@@ -239,6 +249,8 @@ def run(
 
             def report() -> None:
                 publisher.tend()
+                if handover.alone:
+                    health.process = "inference"
                 came = {f"messages_{name}": n for name, n in receiver.counters().items()}
                 health.report(
                     "degraded" if inference.trouble else "running",
@@ -249,9 +261,14 @@ def run(
 
             with ThreadPoolExecutor(1, "intake") as thread:
                 taking_in = thread.submit(intake.run, stop)
+
+                def is_over() -> bool:
+                    until_ns = handover.until_ns
+                    return taking_in.done() or (until_ns is not None and intake.is_past(until_ns))
+
                 on_ready()
                 try:
-                    inference.work(queue, taking_in.done, stop, report)
+                    inference.work(queue, is_over, stop, report)
                 finally:
                     stop.set()
                 taking_in.result()  # whatever ended it too early ends the process, too

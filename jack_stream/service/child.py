@@ -83,7 +83,11 @@ class Child:
         """Say, once in its life, that nothing more will come of a stream."""
         if self._process is not None and stream not in self._told:
             self._told.add(stream)
-            self._write(f"{OVER}{stream}")
+            self.say(f"{OVER}{stream}")
+
+    def say(self, line: str) -> None:
+        """Tell the process something; lines that it does not know it passes over."""
+        self._write(line)
 
     def uptime_s(self) -> float:
         """Seconds since its last start, 0 while it is away."""

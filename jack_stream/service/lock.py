@@ -10,7 +10,24 @@ from pathlib import Path
 
 from jack_stream.errors import ConfigError
 
-__all__ = ["sole_owner"]
+__all__ = ["owner", "sole_owner"]
+
+
+def owner(folder: Path) -> int | None:
+    """The number of the process that owns a folder, None if nobody does."""
+    try:
+        file = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        number = os.read(file, 32).decode(errors="replace").strip()
+        return int(number) if number.isdecimal() else None
+    else:
+        return None
+    finally:
+        os.close(file)
 
 
 @contextmanager

@@ -11,12 +11,13 @@ import zmq
 
 from jack_stream.clock import Clock
 from jack_stream.config import Config
-from jack_stream.errors import WireError
+from jack_stream.errors import JackError, WireError
 from jack_stream.service.child import Child
 from jack_stream.service.lock import sole_owner
 from jack_stream.service.notify import Notifier
-from jack_stream.service.plan import plan
+from jack_stream.service.plan import WorkerPlan, plan
 from jack_stream.service.status import SUPERVISOR
+from jack_stream.service.succession import SUCCESSOR, Succession, merged
 from jack_stream.wire.codec import decode, encode
 from jack_stream.wire.endpoint import bind
 from jack_stream.wire.messages import Health, Stamp, State
@@ -40,6 +41,10 @@ class Supervisor:
         config: what to run.
         notifier: whom to tell (systemd), by default the one of the environment.
         on_health: called with every report of every process.
+        reload: reads the configuration again, for :attr:`reloading`.
+
+    Attributes:
+        reloading: set it to let a new inference process with newly read weights take over.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class Supervisor:
         *,
         notifier: Notifier | None = None,
         on_health: Callable[[Health], None] | None = None,
+        reload: Callable[[], Config] | None = None,
     ) -> None:
         patient = config.runtime.policy is Policy.LOSSLESS
         self.children = {one.name: Child(one, may_wait=patient) for one in plan(config)}
@@ -58,6 +64,10 @@ class Supervisor:
         self._config_json = config.model_dump_json()
         self._notifier = notifier or Notifier.from_environment()
         self._on_health = on_health
+        self.reloading = threading.Event()
+        self._reload = reload
+        self._succession: Succession | None = None
+        self._inference_json = self._next_json = self._config_json
         self._clock = Clock()
         self._session = f"{self._clock.now_ns():x}"[-8:]
         self._seq = 0
@@ -91,6 +101,7 @@ class Supervisor:
             try:
                 while not stop.is_set() and not self._is_over():
                     self._collect(inbox, outlet)
+                    self._succeed()
                     self._tend(outlet)
                     self._tell_what_is_over()
                     self._say(outlet)
@@ -129,7 +140,10 @@ class Supervisor:
             except WireError as error:
                 _log.warning("dropped a malformed report", cause=str(error))
                 continue
-            if isinstance(health, Health) and health.process in self.children:
+            if isinstance(health, Health) and health.process == SUCCESSOR:
+                if self._succession is not None:
+                    self._succession.hear(health, self._clock)
+            elif isinstance(health, Health) and health.process in self.children:
                 self._hear(health)
                 outlet.send_multipart(parts)
 
@@ -155,6 +169,8 @@ class Supervisor:
     def _tend(self, outlet: zmq.Socket[bytes]) -> None:
         """Restart what died, and say so."""
         for name, child in self.children.items():
+            if self._succession is not None and child is self._succession.old:
+                continue  # is looked after there
             was_there = child.pid is not None
             outcome = child.look()
             if was_there and outcome in {"died", "hung", "failed"}:
@@ -165,7 +181,45 @@ class Supervisor:
                 self._report(outlet, name, child, detail)
             if child.may_restart():
                 child.restarts += 1
-                child.start(self._config_json)
+                is_inference = child.plan.role == "inference"
+                child.start(self._inference_json if is_inference else self._config_json)
+
+    def _succeed(self) -> None:
+        """Begin to take over if that is wanted, and go on with it."""
+        if self.reloading.is_set() and self._succession is None and self._ready:
+            self.reloading.clear()
+            self._notifier.reloading()
+            self._begin_succession()
+            self._notifier.ready()
+        if self._succession is not None and (stays := self._succession.look()) is not None:
+            if stays is self._succession.successor:
+                stays.plan = self._succession.old.plan
+                self._inference_json = self._next_json
+                self.children["inference"] = stays
+            self._succession = None
+
+    def _begin_succession(self) -> None:
+        if self._config.runtime.policy is Policy.LOSSLESS:
+            _log.error("not reloaded: under the lossless policy two can't listen to one source")
+            return
+        if not self._config.journal.enabled:
+            _log.error("not reloaded: without the journal two processes can not publish at once")
+            return
+        config, keys = self._config, list[str]()
+        try:
+            if self._reload is not None:
+                config, keys = merged(self._config, self._reload())
+            plan(config)
+        except JackError as error:
+            _log.error("not reloaded; all goes on as before", cause=str(error))
+            return
+        if keys:
+            _log.warning("these keys need a restart to take effect", keys=", ".join(keys))
+        _log.info("a new inference process is started beside the old one")
+        self._next_json = config.model_dump_json()
+        successor = Child(WorkerPlan("inference", "next"))
+        successor.start(self._next_json)
+        self._succession = Succession(self.children["inference"], successor)
 
     def _tell_what_is_over(self) -> None:
         """Tell those who wait for a source that it is gone for good, in case it can't itself."""
@@ -227,6 +281,9 @@ class Supervisor:
     def _end(self, inbox: zmq.Socket[bytes], outlet: zmq.Socket[bytes]) -> None:
         """End all processes within :data:`STOP_WITHIN_S`; what they published is sent."""
         self._notifier.stopping()
+        if self._succession is not None:
+            self._succession.successor.terminate()
+            self._succession.successor.wait(time.monotonic() + 1)
         for child in self.children.values():
             if child.plan.role != "journal":
                 child.terminate()

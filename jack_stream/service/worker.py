@@ -14,9 +14,11 @@ from jack_stream import log
 from jack_stream.clock import Clock
 from jack_stream.config import Config
 from jack_stream.errors import ConfigError
+from jack_stream.inference.handover import Handover
 from jack_stream.service.child import OVER
 from jack_stream.service.plan import WorkerPlan
 from jack_stream.service.signals import stop_on_signals
+from jack_stream.service.succession import SUCCESSOR
 from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.publisher import Publisher, flush
 
@@ -43,16 +45,23 @@ def main(worker: WorkerPlan) -> None:
     log.set_up(config.runtime.log_format)
     structlog.contextvars.bind_contextvars(process=worker.name)
     stop = stop_on_signals(ctrl_c=False)  # the terminal's Ctrl-C is the parent's to handle
-    over: set[str] = set()
-    threading.Thread(target=_listen, args=(parent, stop, over), daemon=True).start()
+    over, handover = set[str](), Handover()
+    if worker.name == SUCCESSOR:
+        handover = Handover(from_ns=None, alone=False)
+    listening = (parent, stop, over, handover)
+    threading.Thread(target=_listen, args=listening, daemon=True).start()
     try:
-        run(worker, config, stop, over)
+        run(worker, config, stop, over, handover)
     finally:
         flush()
 
 
 def run(
-    worker: WorkerPlan, config: Config, stop: threading.Event, over: Collection[str] = ()
+    worker: WorkerPlan,
+    config: Config,
+    stop: threading.Event,
+    over: Collection[str] = (),
+    handover: Handover | None = None,
 ) -> None:
     """Do a process's part until stopped or until its source ends.
 
@@ -61,6 +70,7 @@ def run(
         config: the whole configuration.
         stop: ends it.
         over: streams of which nothing more will come; may grow meanwhile.
+        handover: which windows are this process's to publish, if it is inference.
     """
     clock = Clock()
     with HealthReporter(
@@ -70,7 +80,7 @@ def run(
         if worker.role == "inference":
             from jack_stream.inference import process  # noqa: PLC0415 - one role's libraries each
 
-            process.run(config, clock=clock, stop=stop, health=health, over=over)
+            process.run(config, clock=clock, stop=stop, health=health, over=over, handover=handover)
             return
         if worker.role == "journal":
             from jack_stream.events import process as journal  # noqa: PLC0415
@@ -149,10 +159,16 @@ def _take_standard_input() -> BinaryIO:
     return parent
 
 
-def _listen(parent: BinaryIO, stop: threading.Event, over: set[str]) -> None:
+def _listen(parent: BinaryIO, stop: threading.Event, over: set[str], handover: Handover) -> None:
     """Take in what the parent says; its end ends this process."""
     while line := parent.readline():
         said = line.decode().rstrip("\n")
         if said.startswith(OVER):
             over.add(said.removeprefix(OVER))
+        elif said.startswith("from "):
+            handover.from_ns = int(said.removeprefix("from "))
+        elif said.startswith("until "):
+            handover.until_ns = int(said.removeprefix("until ")) or None
+        elif said == "alone":
+            handover.alone = True
     stop.set()

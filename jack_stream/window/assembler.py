@@ -91,6 +91,11 @@ class WindowAssembler:
         if self._is_over() and self._given == 0 and any(t.samples for t in self._tracks.values()):
             yield self._cut(short=True)
 
+    @property
+    def next_start_ns(self) -> int:
+        """Where the next window begins; 0 before the first sample."""
+        return self._start_of(self._next)
+
     def _note_end(self, end: End) -> None:
         # Others' ends say nothing: poses may still come long after their camera has ended.
         for track in self._tracks.values():

@@ -37,7 +37,7 @@ class HealthReporter:
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
     ) -> None:
         self.last: Health | None = None
-        self._process = process
+        self.process = process
         self._stream = stream
         self._clock = clock
         self._period_ns = int(period_s * NS_PER_S)
@@ -68,7 +68,7 @@ class HealthReporter:
             return
         stamp = Stamp(self._stream, self._seq, now_ns, self._session)
         health = Health(
-            stamp, self._process, state, dict(counters or {}), dict(gauges or {}), detail
+            stamp, self.process, state, dict(counters or {}), dict(gauges or {}), detail
         )
         self._seq += 1
         self.last = health
