@@ -122,5 +122,6 @@ def _read(path: Path) -> tuple[Mapping[str, Array], list[TrainingData]]:
 
 def _grouped(names: Sequence[str]) -> str:
     """Names by their first part, with their number: ``resnet (519), av_fc (2)``."""
-    counts = Counter(name.split(".")[0].split(":")[0] for name in names)
+    parts = (name.removeprefix("module.").split(":")[0].split(".")[0] for name in names)
+    counts = Counter(parts)
     return ", ".join(f"{name} ({count})" for name, count in counts.items())
