@@ -122,6 +122,14 @@ def vaanet(batch: int, folder: Path, *overrides: str) -> Any:
     return clip_steps(VAANetRecipe, VAANetTask, overrides, batch, folder)
 
 
+def mart(batch: int, folder: Path, *overrides: str) -> Any:
+    """Fine-tuning; 12 snippets a clip unless overridden."""
+    from trainers.mart.recipe import MartRecipe  # noqa: PLC0415
+    from trainers.mart.task import MartTask  # noqa: PLC0415 - imports Jittor
+
+    return clip_steps(MartRecipe, MartTask, overrides, batch, folder)
+
+
 def cten(batch: int, folder: Path, *overrides: str) -> Any:
     from trainers.cten.recipe import CTENRecipe  # noqa: PLC0415
     from trainers.cten.task import CTENTask  # noqa: PLC0415 - imports Jittor
@@ -161,12 +169,14 @@ KEPT = "data.cached_views=1"
 VE8 = "VideoEmotion-8"
 # The sound and the heads: 231.4 and 238.2 GMAC of a forward pass of 16 snippets, less the backbone.
 VAANET_REST, CTEN_REST = 231.4 - 16 * RESNET3D_GMAC, 238.2 - 16 * RESNET3D_GMAC
+MART_GMAC = 96.6 / 2  # a snippet through both streams
 
 ENTRIES: dict[str, Entry] = {
     "vaanet": Entry(vaanet, 731, 150, 10 * RESNET3D_GMAC + 3 * VAANET_REST, VE8),
     "vaanet-kept": Entry(lambda b, f: vaanet(b, f, KEPT), 731, 150, 3 * VAANET_REST, VE8),
     "cten": Entry(cten, 731, 100, 3 * 16 * RESNET3D_GMAC + 3 * CTEN_REST, VE8),
     "cten-kept": Entry(lambda b, f: cten(b, f, KEPT), 731, 100, 3 * CTEN_REST, VE8),
+    "mart": Entry(mart, 731, 150, 3 * 12 * MART_GMAC, VE8),
     # Of a video of 408 segments: the network, and the reverse mapping that only training has.
     "tsl-net": Entry(sentiment_steps, 1600, 20, 3 * 408 * (0.0401 + 0.0818), "TSL-300"),
 }
