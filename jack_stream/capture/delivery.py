@@ -18,6 +18,7 @@ __all__ = ["Delivery"]
 _POLL_S = 0.1
 _RATE_SPAN_NS = 5 * NS_PER_S
 _GAP_FACTOR = 3
+_SILENCE_S = 60.0
 _GAP_AFTER = 10  # intervals that must be known before one can be called too long
 
 
@@ -144,6 +145,9 @@ class Delivery:
         quiet_ns = self._clock.now_ns() - self._heard_ns
         if reader.state == "reading" and quiet_ns > self._quiet_ns:
             return "degraded", f"nothing came for {quiet_ns / NS_PER_S:.0f} s"
+        silent_s = self.gauges.get("silent_s", 0.0)
+        if silent_s > _SILENCE_S:
+            return "degraded", f"nothing but silence for {silent_s:.0f} s; is it muted?"
         return "running", ""
 
     def _report(self, state: State, detail: str = "") -> None:

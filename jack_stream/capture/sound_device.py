@@ -117,7 +117,9 @@ class SoundDevice:
                 chunk = chunks.get(timeout=_VANISHED_S)
             except queue.Empty:
                 return
+            counted = counters["not_finite_blocks"]
             mono = finite(chunk.samples.mean(axis=1, dtype=np.float32), counters)
+            replaced = counters["not_finite_blocks"] > counted
             silent = silent + len(mono) if _peak(mono) < _SILENCE else 0
             self.gauges["silent_s"] = silent / rate
             self.gauges["level_dbfs"] = _level_dbfs(mono)
@@ -131,7 +133,7 @@ class SoundDevice:
                     block.samples,
                     self.wanted.sample_rate,
                     block.at_ns,
-                    discontinuity=block.discontinuity,
+                    discontinuity=block.discontinuity or replaced,
                 )
 
 

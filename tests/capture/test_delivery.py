@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from jack_stream.capture.reconnect import Backoff
 from jack_stream.capture.samples import Picture, Sample, Sound
 from jack_stream.clock import Clock
 from jack_stream.errors import SourceLostError
+from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.messages import Audio, End, Frame
 from jack_stream.wire.policy import Policy
+from jack_stream.wire.publisher import Publisher
 from tests.capture.running import running
 
 _IMAGE = np.zeros((4, 4, 3), np.uint8)
@@ -53,6 +56,23 @@ def test_a_source_that_falls_quiet_is_degraded_until_it_speaks(tmp_path: Path) -
         source.until_state("running")
         end.set()
         source.get(End)
+
+
+def test_a_microphone_that_gives_only_silence_is_degraded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, stop = Clock(), threading.Event()
+    with (
+        Publisher(f"ipc://{tmp_path}/s", "door", policy=Policy.LIVE, clock=clock) as publisher,
+        HealthReporter("microphone.door", "door", clock=clock) as health,
+    ):
+        delivery = Delivery(publisher, clock=clock, stop=stop, health=health, counters=Counter())
+        reader: Any = SimpleNamespace(state="reading", detail="")
+        delivery.gauges["silent_s"] = 59.0
+        assert delivery._state(reader) == ("running", "")
+        delivery.gauges["silent_s"] = 61.0
+        state, detail = delivery._state(reader)
+    assert (state, detail) == ("degraded", "nothing but silence for 61 s; is it muted?")
 
 
 def test_a_lost_source_is_reconnecting_and_says_why(tmp_path: Path) -> None:

@@ -143,6 +143,7 @@ def test_what_is_not_a_number_becomes_silence(monkeypatch: pytest.MonkeyPatch) -
     assert counters["not_finite_blocks"] == 2
     assert all(np.isfinite(sound.samples).all() for sound in sounds)
     assert not sounds[4].samples.any()
+    assert sounds[4].discontinuity, "so that its window is degraded"
     assert sounds[6].samples.any()
 
 

@@ -143,6 +143,19 @@ def test_a_running_process_that_falls_silent_hangs_and_is_killed(
     assert child.restart_in_s() > 0
 
 
+def test_a_stopped_process_is_killed(child: Child, monkeypatch: pytest.MonkeyPatch) -> None:
+    child.start("wait")
+    pid = child.pid
+    assert pid is not None
+    child.hear(_health())
+    os.kill(pid, signal.SIGSTOP)
+    monkeypatch.setattr(module, "SILENT_S", 0.0)
+    time.sleep(0.001)
+    assert child.look() == "hung"
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 def test_one_that_is_held_up_by_others_does_not_hang(
     child: Child, monkeypatch: pytest.MonkeyPatch
 ) -> None:
