@@ -31,7 +31,6 @@ from jack_stream.capture.scene import Scene
 from jack_stream.clock import NS_PER_S
 from jack_stream.config import dumps, parse
 from jack_stream.events.subscriber import Subscription
-from jack_stream.service.session import private
 from jack_stream.wire.codec import encode
 from jack_stream.wire.messages import End, Poses, Stamp
 
@@ -145,6 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--hours", type=float, default=24, help="of each of the two streams")
     parser.add_argument("--folder", type=Path, help="for the recordings")
+    parser.add_argument("--port", type=int, default=19577, help="of the metrics")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
@@ -158,18 +158,27 @@ def main() -> None:
             }
             for stream in STREAMS
         ]
-        settings = {"streams": streams, "runtime": {"policy": "lossless", "threads": 1}}
-        with private(parse(settings, "soak")) as config:
-            (folder / "soak.toml").write_text(dumps(config))
-            command = [sys.executable, "-m", "jack_stream", "run", "-c", str(folder / "soak.toml")]
-            with Subscription(config.events.endpoint) as events:
-                began_s = time.monotonic()
-                service = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
-                try:
-                    seen = watch(service, events)
-                finally:
-                    service.send_signal(signal.SIGTERM)
-                    service.wait(30)
+        settings = {
+            "streams": streams,
+            "runtime": {"policy": "lossless", "threads": 1, "directory": str(folder / "run")},
+            "events": {
+                "endpoint": f"ipc://{folder}/events",
+                "health_endpoint": f"ipc://{folder}/health",
+            },
+            "journal": {"path": str(folder / "events.sqlite")},
+            "metrics": {"address": f"127.0.0.1:{options.port}"},
+        }
+        config = parse(settings, "soak")
+        (folder / "soak.toml").write_text(dumps(config))
+        command = [sys.executable, "-m", "jack_stream", "run", "-c", str(folder / "soak.toml")]
+        with Subscription(config.events.endpoint) as events:
+            began_s = time.monotonic()
+            service = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+            try:
+                seen = watch(service, events)
+            finally:
+                service.send_signal(signal.SIGTERM)
+                service.wait(30)
         table = report(seen, options.hours, time.monotonic() - began_s)
         print("\n".join(table))
 
