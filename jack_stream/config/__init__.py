@@ -19,6 +19,7 @@ from jack_stream.config.system import (
     GateSettings,
     JournalSettings,
     MetricsSettings,
+    RecycleSettings,
     RuntimeSettings,
 )
 from jack_stream.config.whole import Config, default_journal
@@ -35,6 +36,7 @@ __all__ = [
     "Pace",
     "PoseSettings",
     "RecordingSettings",
+    "RecycleSettings",
     "RemoteSettings",
     "RuntimeSettings",
     "SceneSettings",

@@ -19,6 +19,7 @@ __all__ = [
     "GateSettings",
     "JournalSettings",
     "MetricsSettings",
+    "RecycleSettings",
     "RuntimeSettings",
 ]
 
@@ -70,6 +71,20 @@ class JournalSettings(Section):
     max_age_days: float = Field(default=30.0, gt=0, description="Older events are deleted.")
     max_size_mb: float = Field(
         default=500.0, ge=1, description="The oldest events are deleted beyond that."
+    )
+
+
+class RecycleSettings(Section):
+    """When a new inference process takes over from the old one, without losing a window."""
+
+    inference_hours: float | None = Field(
+        default=None, gt=0, description="After so many hours; never for its age if absent."
+    )
+    inference_mb: float | None = Field(
+        default=None,
+        ge=100,
+        description="When it holds so many MiB of memory; never for its size if absent. Twice that"
+        " is needed while both run.",
     )
 
 

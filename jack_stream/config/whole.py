@@ -16,9 +16,11 @@ from jack_stream.config.system import (
     GateSettings,
     JournalSettings,
     MetricsSettings,
+    RecycleSettings,
     RuntimeSettings,
 )
 from jack_stream.errors import ConfigError
+from jack_stream.wire.policy import Policy
 
 __all__ = ["Config", "default_journal"]
 
@@ -31,6 +33,7 @@ class Config(Section):
     journal: JournalSettings = JournalSettings()
     gate: GateSettings | None = None
     metrics: MetricsSettings = MetricsSettings()
+    recycle: RecycleSettings = RecycleSettings()
     streams: tuple[StreamSettings, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -42,6 +45,15 @@ class Config(Section):
         if remote and (self.gate is None or self.gate.captures is None):
             raise ValueError(
                 f"stream {remote[0]!r} comes from another machine: set captures in [gate]"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_recycle(self) -> Config:
+        wanted = self.recycle.inference_hours is not None or self.recycle.inference_mb is not None
+        if wanted and not (self.journal.enabled and self.runtime.policy is Policy.LIVE):
+            raise ValueError(
+                "[recycle] needs the journal and the live policy: two processes take turns then"
             )
         return self
 

@@ -16,6 +16,7 @@ from jack_stream.config import (
     MetricsSettings,
     Pace,
     RecordingSettings,
+    RecycleSettings,
     StreamSettings,
 )
 from jack_stream.events.schema import Event
@@ -44,9 +45,8 @@ def _moved(config: Config, folder: Path) -> Config:
     # Whoever runs it gets all events in hand and keeps what it wants.
     journal = JournalSettings(enabled=False)
     metrics = MetricsSettings(address="off")
-    return config.model_copy(
-        update={"runtime": runtime, "events": events, "journal": journal, "metrics": metrics}
-    )
+    update = {"runtime": runtime, "events": events, "journal": journal, "metrics": metrics}
+    return config.model_copy(update={**update, "recycle": RecycleSettings()})
 
 
 def recorded(config: Config, recording: Path, *, fast: bool) -> Config:

@@ -16,6 +16,7 @@ from jack_stream.service.child import Child
 from jack_stream.service.lock import sole_owner
 from jack_stream.service.notify import Notifier
 from jack_stream.service.plan import WorkerPlan, plan
+from jack_stream.service.recycling import due
 from jack_stream.service.status import SUPERVISOR
 from jack_stream.service.succession import SUCCESSOR, Succession, merged
 from jack_stream.wire.codec import decode, encode
@@ -31,6 +32,8 @@ JOURNAL_STOP_WITHIN_S = 1.0
 _TURN_MS = 100
 _PROGRESS_WITHIN_S = 60.0
 _SAY_EVERY_S = 1.0
+_REST_S = 600.0
+"""Between two recyclings, in case a new process is beyond the limit from the start, or fails."""
 _log = structlog.get_logger()
 
 
@@ -77,6 +80,7 @@ class Supervisor:
         self._progress_s = time.monotonic()
         self._began_s = time.monotonic()
         self._said_s = 0.0
+        self._recycled_s = -_REST_S
 
     def run(self, stop: threading.Event) -> int:
         """Run until ``stop`` is set or everything is over.
@@ -189,7 +193,7 @@ class Supervisor:
         if self.reloading.is_set() and self._succession is None and self._ready:
             self.reloading.clear()
             self._notifier.reloading()
-            self._begin_succession()
+            self._begin_succession(self._reload)
             self._notifier.ready()
         if self._succession is not None and (stays := self._succession.look()) is not None:
             if stays is self._succession.successor:
@@ -198,25 +202,34 @@ class Supervisor:
                 self.children["inference"] = stays
             self._succession = None
 
-    def _begin_succession(self) -> None:
+    def _recycle(self) -> None:
+        """Let a new process with the same weights take over from one that is old or large."""
+        rested = time.monotonic() - self._recycled_s >= _REST_S
+        if self._succession is not None or not self._ready or not rested:
+            return
+        if reason := due(self.children["inference"], self._config.recycle):
+            _log.info("inference is recycled", reason=reason)
+            self._recycled_s = time.monotonic()
+            self._begin_succession(None)
+
+    def _begin_succession(self, reread: Callable[[], Config] | None) -> None:
         if self._config.runtime.policy is Policy.LOSSLESS:
             _log.error("not reloaded: under the lossless policy two can't listen to one source")
             return
         if not self._config.journal.enabled:
             _log.error("not reloaded: without the journal two processes can not publish at once")
             return
-        config, keys = self._config, list[str]()
-        try:
-            if self._reload is not None:
-                config, keys = merged(self._config, self._reload())
-            plan(config)
-        except JackError as error:
-            _log.error("not reloaded; all goes on as before", cause=str(error))
-            return
-        if keys:
-            _log.warning("these keys need a restart to take effect", keys=", ".join(keys))
+        if reread is not None:
+            try:
+                config, keys = merged(self._config, reread())
+                plan(config)
+            except JackError as error:
+                _log.error("not reloaded; all goes on as before", cause=str(error))
+                return
+            if keys:
+                _log.warning("these keys need a restart to take effect", keys=", ".join(keys))
+            self._next_json = config.model_dump_json()
         _log.info("a new inference process is started beside the old one")
-        self._next_json = config.model_dump_json()
         successor = Child(WorkerPlan("inference", "next"))
         successor.start(self._next_json)
         self._succession = Succession(self.children["inference"], successor)
@@ -241,6 +254,7 @@ class Supervisor:
         if now_s - self._said_s < _SAY_EVERY_S:
             return
         self._said_s = now_s
+        self._recycle()
         counters, gauges = {}, {"uptime_s": now_s - self._began_s}
         for name, child in self.children.items():
             counters[labelled("restarts", name)] = child.restarts
