@@ -61,7 +61,7 @@ def test_without_a_manager_nothing_happens() -> None:
     assert notifier.watchdog_interval_s is None
 
 
-@pytest.mark.parametrize("process", [None, str(os.getpid())])
+@pytest.mark.parametrize("process", [None, str(os.getpid())], ids=["nobody", "this"])
 def test_the_watchdog_is_due_twice_per_timeout(
     process: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
