@@ -1,5 +1,7 @@
 """Fixtures that more than one room's tests use."""
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,3 +15,11 @@ def shared() -> Path:
     if not (_SHARED / "golden").is_dir():
         pytest.skip("needs the reference data in ../shared, which is not part of the repository")
     return _SHARED
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _memory_given_back() -> Iterator[None]:
+    """What a module's networks held: hundreds of tests in one process would add up to gigabytes."""
+    yield
+    if "jittor" in sys.modules:
+        sys.modules["jittor"].gc()
