@@ -10,7 +10,7 @@ demo: $(INSTALLED) ## the whole pipeline on a scene of its own, for about a minu
 	$(VENV)/bin/jack-stream demo
 
 test: $(INSTALLED) ## all tests
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED) ## style, format and types
 	$(VENV)/bin/ruff check .

@@ -52,11 +52,11 @@ class Report:
 
     Attributes:
         kills: how often the process was killed.
-        sent: events that were made.
+        sent: events that were made, from the first on that the client was handed.
         heard: events that the plain socket heard.
         handed: events that the client was handed.
         not_kept: events that were heard and are not in the journal, or differ there. Must be 0.
-        lost: events that were made and never handed to the client. Must be 0.
+        lost: of these, those that were never handed to the client. Must be 0.
         twice: events that the client was handed twice or out of order. Must be 0.
         unsound: answers of ``integrity_check`` other than ok. Must be empty.
         recovery_ms: from each start of the process to the first event that came after.
@@ -252,7 +252,8 @@ def run(
             process.start()
         stop.set()
         sender.join()
-        report.sent = feed.published
+        # What was sent before the client was there at all was never promised to it.
+        report.sent = feed.published - listener.handed[0]
         _until(lambda: _tended(feed) and len(listener.handed) >= report.sent)
     finally:
         stop.set()

@@ -72,7 +72,7 @@ def test_what_is_missing_is_named(network: Model) -> None:
     analyzer, late = _analyzer(network), frame(9999, 60 * S, side=112)
     seen = cut(analyzer.spec, [*frames_at(1.0, side=112), late], analyzer.shrink)[0]
     (prediction,) = analyzer.predict(seen)
-    assert seen.degraded == ("audio missing",)
+    assert seen.degraded == ("frame lost", "audio missing")
     assert prediction.degraded == ("2 of 3 snippets without a picture",)
     assert prediction.support == pytest.approx(1 / 6)
     blind = cut(analyzer.spec, noise_blocks(6.0), analyzer.shrink)[0]
