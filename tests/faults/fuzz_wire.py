@@ -242,6 +242,8 @@ def fuzz_gate(count: int, seed: int, folder: Path) -> Found:
         sender.setsockopt(zmq.SNDTIMEO, int(PATIENCE_S * 1000))
         sender.linger = 0
         link = Link(sender, gate.endpoints["captures"], access)
+        _comes_through(sender, receiver, count, found)  # what is sent before is not subscribed to
+        found.slowest_ms = 0.0
         began_s = time.monotonic()
         for number in range(count):
             if number in (min(WARM, count // 4), count - 1) or number % max(1, count // 4) == 0:
