@@ -7,12 +7,12 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 import msgspec
 import structlog
 
+from jack_stream.closing import Closing
 from jack_stream.errors import SourceError, UsageError
 from jack_stream.wire.codec import MAX_PARTS_BYTES, Part
 
@@ -42,7 +42,7 @@ class RecordedMessage(msgspec.Struct, array_like=True, frozen=True):
     parts: list[bytes]
 
 
-class RecordingWriter:
+class RecordingWriter(Closing):
     """Writes a recording that only its owner may read.
 
     Args:
@@ -93,17 +93,6 @@ class RecordingWriter:
             except OSError as error:
                 raise self._failure(error) from error
 
-    def __enter__(self) -> RecordingWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _put_body(self, body: bytes) -> None:
         self._put(_PREFIX.pack(len(body), zlib.crc32(body)))
         self._put(body)
@@ -122,7 +111,7 @@ class RecordingWriter:
         )
 
 
-class RecordingReader:
+class RecordingReader(Closing):
     """Reads a recording from its beginning.
 
     Args:
@@ -180,17 +169,6 @@ class RecordingReader:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-    def __enter__(self) -> RecordingReader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _read_header(self) -> _Header:
         if self._file.read(len(_MAGIC)) != _MAGIC:

@@ -15,10 +15,10 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 
 import msgspec
 
+from jack_stream.closing import Closing
 from jack_stream.errors import ConfigError, JournalCorruptError, JournalError
 from jack_stream.events.schema import Event, Position, encode
 
@@ -58,7 +58,7 @@ COMMIT;
 how far each run of inference has been taken in, so that what it sends again is not kept twice."""
 
 
-class Journal:
+class Journal(Closing):
     """The file, open for writing; it is made if there is none.
 
     Args:
@@ -203,17 +203,6 @@ class Journal:
         with contextlib.suppress(sqlite3.Error, AttributeError):
             self._database.close()
         os.close(self._lock)
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _make(self) -> None:
         """Make the tables where there are none, and try whether the disk takes anything."""

@@ -6,12 +6,12 @@ import contextlib
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
+from jack_stream.closing import Closing
 from jack_stream.errors import JournalError
 from jack_stream.events.journal import check_version, explain
 from jack_stream.events.schema import Event, decode, encode
@@ -37,7 +37,7 @@ class Page:
     gone: int
 
 
-class JournalReader:
+class JournalReader(Closing):
     """A journal as it is now: whatever is written after the opening is not seen.
 
     Args:
@@ -170,17 +170,6 @@ class JournalReader:
     def close(self) -> None:
         """Release the file."""
         self._database.close()
-
-    def __enter__(self) -> JournalReader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _one(self, query: str, otherwise: Any, *values: object) -> Any:
         row = self._database.execute(query, values).fetchone()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from types import TracebackType
 
 import structlog
 import zmq
 
 from jack_stream.clock import NS_PER_S, TimeSource
+from jack_stream.closing import Closing
 from jack_stream.config import Config
 from jack_stream.errors import JournalCorruptError, JournalError
 from jack_stream.events.announcer import Announcer
@@ -49,7 +49,7 @@ def run(
         health.report("stopped", keeper.counters())
 
 
-class Keeper:
+class Keeper(Closing):
     """Takes events in, writes them down and publishes them, in this order.
 
     While the journal can't be written, events are published all the same, without a position; it
@@ -131,17 +131,6 @@ class Keeper:
         self._announcer.close()
         if self.journal is not None:
             self.journal.close()
-
-    def __enter__(self) -> Keeper:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _kept(self, events: Sequence[Event]) -> list[list[bytes]]:
         """The events as they are to be published, journalled if that is possible."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 from abc import ABC, abstractmethod
-from types import TracebackType
 
 import zmq
 
+from jack_stream.closing import Closing
 from jack_stream.errors import ConfigError
 from jack_stream.events.schema import Event, encode
 from jack_stream.wire.endpoint import bind
@@ -18,7 +18,7 @@ HIGH_WATER_MARK = 10_000
 """Events that wait for a subscriber that does not read."""
 
 
-class EventOutlet(ABC):
+class EventOutlet(ABC, Closing):
     """Where inference's events go, with a sequence number per stream and method.
 
     Attributes:
@@ -56,17 +56,6 @@ class EventOutlet(ABC):
     @abstractmethod
     def close(self) -> None:
         """Send what is queued, within seconds, and release the address."""
-
-    def __enter__(self) -> EventOutlet:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class EventPublisher(EventOutlet):

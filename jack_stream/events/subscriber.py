@@ -7,11 +7,11 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 import structlog
 import zmq
 
+from jack_stream.closing import Closing
 from jack_stream.errors import ConfigError, WireError
 from jack_stream.events.announcer import TOPIC, Announcement, read_announcement
 from jack_stream.events.place import Place
@@ -29,7 +29,7 @@ _GIVE_UP_AFTER_S = 60.0
 _log = structlog.get_logger()
 
 
-class Subscription:
+class Subscription(Closing):
     """Iterates over events: first how things stand, then what comes, without gap or duplicate.
 
     The publisher need not be there yet and may come and go. What is published meanwhile is fetched
@@ -148,17 +148,6 @@ class Subscription:
         self._socket.close()
         if self._replay is not None:
             self._replay.close()
-
-    def __enter__(self) -> Subscription:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _turn(self, timeout_ms: int) -> None:
         """Wait for something from the journal while it is asked, else from the publisher."""

@@ -12,12 +12,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from types import TracebackType
 
 import structlog
 import zmq
 
 from jack_stream.clock import TimeSource
+from jack_stream.closing import Closing
 from jack_stream.config import Config, GateSettings
 from jack_stream.errors import ConfigError
 from jack_stream.service.captures import CaptureIntake
@@ -60,7 +60,7 @@ def run(
     health.report("stopped")
 
 
-class Gate:
+class Gate(Closing):
     """All public sockets of a configuration, and what lies behind them.
 
     Args:
@@ -138,17 +138,6 @@ class Gate:
     def close(self) -> None:
         """Close everything."""
         self._opened.close()
-
-    def __enter__(self) -> Gate:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _open(self, settings: GateSettings) -> None:
         inner = {

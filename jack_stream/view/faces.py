@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from jack_stream.capture.pose.detector import FaceDetector
+from jack_stream.closing import Closing
 
 __all__ = ["FaceBlur"]
 
@@ -17,7 +16,7 @@ _MARGIN = 0.35  # of a face's size, on each side: hair and chin make a face know
 _CELLS = 5
 
 
-class FaceBlur:
+class FaceBlur(Closing):
     """Replaces each face that MediaPipe finds by a few large squares.
 
     It finds faces in up to about five metres, turned away by less than about a right angle. What it
@@ -46,14 +45,3 @@ class FaceBlur:
     def close(self) -> None:
         """Release the detector."""
         self._faces.close()
-
-    def __enter__(self) -> FaceBlur:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

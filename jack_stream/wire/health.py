@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from types import TracebackType
 
 import zmq
 
 from jack_stream.clock import NS_PER_S, TimeSource
+from jack_stream.closing import Closing
 from jack_stream.wire.codec import encode
 from jack_stream.wire.endpoint import check_endpoint
 from jack_stream.wire.messages import Health, Stamp, State
@@ -15,7 +15,7 @@ from jack_stream.wire.messages import Health, Stamp, State
 __all__ = ["HealthReporter"]
 
 
-class HealthReporter:
+class HealthReporter(Closing):
     """Sends a process's health, at most once per period unless its state changes.
 
     Args:
@@ -82,14 +82,3 @@ class HealthReporter:
         """Release the socket."""
         if self._socket is not None:
             self._socket.close()
-
-    def __enter__(self) -> HealthReporter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

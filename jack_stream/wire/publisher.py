@@ -9,13 +9,13 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
 
 import numpy as np
 import zmq
 from numpy.typing import NDArray
 
 from jack_stream.clock import TimeSource
+from jack_stream.closing import Closing
 from jack_stream.errors import ConfigError
 from jack_stream.wire.access import Access, Link
 from jack_stream.wire.codec import MAX_PARTS_BYTES, Part, decode, encode
@@ -48,7 +48,7 @@ def flush() -> None:
     zmq.Context.instance().term()
 
 
-class Publisher:
+class Publisher(Closing):
     """Publishes one stream's messages, numbering them by kind.
 
     All methods may be called from any thread.
@@ -240,17 +240,6 @@ class Publisher:
             names = {name.removeprefix(HELLO) for name in self._receivers}
             wanted = {b"%s.%s" % (name, end) for name in names for end in self._ended}
             return all(bye in self._byes for bye in wanted if not bye.startswith(b"-"))
-
-    def __enter__(self) -> Publisher:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _stamp(self, seq: int, captured_at_ns: int, origin_ns: int) -> Stamp:
         return Stamp(self.stream, seq, captured_at_ns, self.session, origin_ns)

@@ -7,12 +7,12 @@ import secrets
 import threading
 from collections import Counter, deque
 from collections.abc import Collection, Iterable
-from types import TracebackType
 from typing import NamedTuple
 
 import structlog
 import zmq
 
+from jack_stream.closing import Closing
 from jack_stream.errors import ConfigError, WireError
 from jack_stream.wire.access import HERE, Access, Link
 from jack_stream.wire.codec import MAX_PARTS_BYTES, Part, decode, kind_of
@@ -44,7 +44,7 @@ class Received(NamedTuple):
     parts: list[Part]
 
 
-class Receiver:
+class Receiver(Closing):
     """Receives messages of some kinds from some publishers.
 
     A thread of its own takes every message off the sockets at once. With :attr:`Policy.LIVE` it
@@ -152,17 +152,6 @@ class Receiver:
             self._stopped = True
             self._changed.notify_all()
         self._thread.join()
-
-    def __enter__(self) -> Receiver:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _waiting(self) -> int:
         return sum(len(queue) for queue in self._queues.values())

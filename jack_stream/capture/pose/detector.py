@@ -7,13 +7,13 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jack_stream.capture.pose.landmarks import Box, Landmarks
+from jack_stream.closing import Closing
 from jack_stream.errors import MissingDependencyError
 
 __all__ = ["FaceDetector", "LandmarkDetector"]
@@ -116,7 +116,7 @@ class LandmarkDetector:
         self._pose.close()
 
 
-class FaceDetector:
+class FaceDetector(Closing):
     """MediaPipe's packaged full-range face detector, which finds faces in up to about 5 metres."""
 
     def __init__(self, min_score: float = 0.5) -> None:
@@ -141,17 +141,6 @@ class FaceDetector:
     def close(self) -> None:
         """Release the network."""
         self._faces.close()
-
-    def __enter__(self) -> FaceDetector:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _table(landmarks: Any) -> NDArray[np.float32]:
