@@ -8,16 +8,15 @@ heading and size out; `GaitPreprocessing` names all settings, as a weight bundle
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from jack_stream.errors import BundleError
 from jack_stream.features import gait
+from jack_stream.features.carded import CardedSettings
 from jack_stream.features.skeleton import JOINTS, PARENT, REST_OFFSET_M, joint_index
 
 __all__ = ["GaitPreprocessing", "ResampledGait", "body_height", "normalise", "resample"]
@@ -215,7 +214,7 @@ def _turn_to_front(points: FloatArray) -> FloatArray:
     return np.array([[cosine, 0.0, -sine], [0.0, 1.0, 0.0], [sine, 0.0, cosine]])
 
 
-class GaitPreprocessing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class GaitPreprocessing(CardedSettings, frozen=True, forbid_unknown_fields=True):
     """All settings between a person's poses and BPM-GCN's inputs: a card's preprocessing table.
 
     Attributes:
@@ -227,32 +226,14 @@ class GaitPreprocessing(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
         height: see `normalise`; 1.354 is what every gait of Emotion-Gait measures.
     """
 
+    model: ClassVar[str] = "gait"
+
     frames: Annotated[int, msgspec.Meta(ge=1)] = 48
     frame_rate_hz: Annotated[float, msgspec.Meta(gt=0)] = 15.0
     max_gap_s: Annotated[float, msgspec.Meta(ge=0)] = 0.25
     min_visibility: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
     heading: Literal["keep", "hips"] = "hips"
     height: Annotated[float, msgspec.Meta(ge=0)] = 1.354
-
-    @classmethod
-    def from_card(cls, table: Mapping[str, Any]) -> GaitPreprocessing:
-        """The settings of a card's preprocessing table; what it leaves out has its default.
-
-        Raises:
-            BundleError: a key is unknown, or a value has the wrong type or range.
-        """
-        try:
-            return msgspec.convert(dict(table), cls)
-        except msgspec.ValidationError as error:
-            raise BundleError(
-                f"the card's [preprocessing] does not fit a gait model: {error}",
-                hint=f"it takes {', '.join(cls.__struct_fields__)}",
-            ) from error
-
-    def to_card(self) -> dict[str, Any]:
-        """All settings as a card's preprocessing table."""
-        table: dict[str, Any] = msgspec.to_builtins(self)
-        return table
 
     @property
     def window_ns(self) -> int:

@@ -10,15 +10,14 @@ what is cheap (``features``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 import numpy as np
 import soxr
 
-from jack_stream.errors import BundleError
 from jack_stream.features import mfcc
+from jack_stream.features.carded import CardedSettings
 from jack_stream.features.framing import Samples
 from jack_stream.features.mel import Bands, MelSpectrum, power_to_db
 
@@ -29,7 +28,7 @@ _OFFSET = 2.0
 """A log-mel window lies within about -2..2: its loudest band is 2, 60 dB below it is -2."""
 
 
-class VoicePreprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class VoicePreprocessing(CardedSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """From samples to frames, as the ``preprocessing`` table of a card says; defaults are VAANet's.
 
     Attributes:
@@ -41,32 +40,14 @@ class VoicePreprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         range_db: of log-mel: what is quieter than the loudest band by more is raised to that.
     """
 
+    model: ClassVar[str] = "voice"
+
     kind: Literal["mfcc", "log-mel"] = "mfcc"
     sample_rate: Annotated[int, msgspec.Meta(ge=1000)] = mfcc.SAMPLE_RATE
     hop: Annotated[int, msgspec.Meta(ge=1)] = mfcc.HOP
     n_fft: Annotated[int, msgspec.Meta(ge=2)] = 2048
     bands: Annotated[int, msgspec.Meta(ge=1)] = 128
     range_db: Annotated[float, msgspec.Meta(gt=0)] = 80.0
-
-    @classmethod
-    def from_card(cls, table: Mapping[str, Any]) -> VoicePreprocessing:
-        """The settings of a card's preprocessing table; what it leaves out has its default.
-
-        Raises:
-            BundleError: a key is unknown, or a value has the wrong type or range.
-        """
-        try:
-            return msgspec.convert(dict(table), cls)
-        except msgspec.ValidationError as error:
-            raise BundleError(
-                f"the card's [preprocessing] does not fit a voice model: {error}",
-                hint=f"it takes {', '.join(cls.__struct_fields__)}",
-            ) from error
-
-    def to_card(self) -> dict[str, Any]:
-        """All settings as a card's preprocessing table."""
-        table: dict[str, Any] = msgspec.to_builtins(self)
-        return table
 
     @property
     def values(self) -> int:
