@@ -16,6 +16,9 @@ __all__ = ["CardedSettings"]
 class CardedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """From a card and back.
 
+    Bounds of floats are given with ``ge``, never ``gt``: msgspec turns ``gt=0`` into "at least the
+    smallest subnormal", and where Jittor's kernels flush subnormals to zero, 0 passes that.
+
     Attributes:
         model: what kind of model the settings are for, in errors.
     """

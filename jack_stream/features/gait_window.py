@@ -229,7 +229,7 @@ class GaitPreprocessing(CardedSettings, frozen=True, forbid_unknown_fields=True)
     model: ClassVar[str] = "gait"
 
     frames: Annotated[int, msgspec.Meta(ge=1)] = 48
-    frame_rate_hz: Annotated[float, msgspec.Meta(gt=0)] = 15.0
+    frame_rate_hz: Annotated[float, msgspec.Meta(ge=0.1)] = 15.0
     max_gap_s: Annotated[float, msgspec.Meta(ge=0)] = 0.25
     min_visibility: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
     heading: Literal["keep", "hips"] = "hips"

@@ -47,7 +47,7 @@ class VoicePreprocessing(CardedSettings, frozen=True, kw_only=True, forbid_unkno
     hop: Annotated[int, msgspec.Meta(ge=1)] = mfcc.HOP
     n_fft: Annotated[int, msgspec.Meta(ge=2)] = 2048
     bands: Annotated[int, msgspec.Meta(ge=1)] = 128
-    range_db: Annotated[float, msgspec.Meta(gt=0)] = 80.0
+    range_db: Annotated[float, msgspec.Meta(ge=1)] = 80.0
 
     @property
     def values(self) -> int:
