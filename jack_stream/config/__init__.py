@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jack_stream.config.fields import Pace
+from jack_stream.config.purpose import NOT_STATED, PurposeSettings, Use
 from jack_stream.config.reading import dumps, load, loads, parse
 from jack_stream.config.streams import (
     AnalyzerSettings,
@@ -25,6 +26,7 @@ from jack_stream.config.system import (
 from jack_stream.config.whole import Config, default_journal
 
 __all__ = [
+    "NOT_STATED",
     "AnalyzerSettings",
     "CameraSettings",
     "Config",
@@ -35,12 +37,14 @@ __all__ = [
     "MicrophoneSettings",
     "Pace",
     "PoseSettings",
+    "PurposeSettings",
     "RecordingSettings",
     "RecycleSettings",
     "RemoteSettings",
     "RuntimeSettings",
     "SceneSettings",
     "StreamSettings",
+    "Use",
     "default_journal",
     "dumps",
     "load",

@@ -10,6 +10,7 @@ import platformdirs
 from pydantic import Field, model_validator
 
 from jack_stream.config.fields import Section
+from jack_stream.config.purpose import PurposeSettings
 from jack_stream.config.streams import StreamSettings
 from jack_stream.config.system import (
     EventsSettings,
@@ -28,6 +29,7 @@ __all__ = ["Config", "default_journal"]
 class Config(Section):
     """A whole configuration."""
 
+    purpose: PurposeSettings = PurposeSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     events: EventsSettings = EventsSettings()
     journal: JournalSettings = JournalSettings()
@@ -56,6 +58,11 @@ class Config(Section):
                 "[recycle] needs the journal and the live policy: two processes take turns then"
             )
         return self
+
+    @property
+    def observes_people(self) -> bool:
+        """Whether anything but a drawn scene is looked at."""
+        return any(stream.scene is None for stream in self.streams)
 
     @property
     def directory(self) -> Path:

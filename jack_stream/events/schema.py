@@ -139,6 +139,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag="emotion", tag_field=
         latency: where the time went.
         position: where it stands in the journal; None if it is in none.
         retained: whether it was sent only to say how things stood when the subscriber came.
+        purpose: what the system is used for, as its configuration states it in a word.
     """
 
     v: int = SCHEMA_VERSION
@@ -160,6 +161,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag="emotion", tag_field=
     latency: Latency
     position: Position | None = None
     retained: bool = False
+    purpose: str = "not stated"
 
 
 _encoder = msgspec.json.Encoder()

@@ -12,7 +12,7 @@ import structlog
 
 from jack_stream import runtime
 from jack_stream.clock import NS_PER_S, TimeSource
-from jack_stream.config import Config, StreamSettings
+from jack_stream.config import NOT_STATED, Config, StreamSettings
 from jack_stream.errors import ModelFailedError, ModelInputError
 from jack_stream.events.feed import EventFeed
 from jack_stream.events.publisher import EventOutlet, EventPublisher
@@ -62,6 +62,7 @@ class Inference:
         publisher: where events go.
         clock: the time line.
         handover: which windows are to be published; all if absent.
+        purpose: what every event says that it was made for.
 
     Attributes:
         refused: windows that their model could not take.
@@ -72,7 +73,11 @@ class Inference:
     """
 
     def __init__(
-        self, publisher: EventOutlet, clock: TimeSource, handover: Handover | None = None
+        self,
+        publisher: EventOutlet,
+        clock: TimeSource,
+        handover: Handover | None = None,
+        purpose: str = NOT_STATED,
     ) -> None:
         self.refused = 0
         self.last_event_ns = 0
@@ -82,6 +87,7 @@ class Inference:
         self._publisher = publisher
         self._clock = clock
         self._handover = handover or Handover()
+        self._purpose = purpose
         self._tally = Tally()
         self._failed_in_a_row: Counter[tuple[str, str]] = Counter()
 
@@ -200,6 +206,7 @@ class Inference:
                 inference_ms=(done_ns - started_ns) / _NS_PER_MS,
                 publish_ms=(now_ns - done_ns) / _NS_PER_MS,
             ),
+            purpose=self._purpose,
         )
 
 
@@ -238,7 +245,7 @@ def run(
         kinds: set[Kind] = {"end", *(m for found in modalities.values() for m in found)}
         queue = WindowQueue(config.runtime.policy)
         handover = handover or Handover()
-        inference = Inference(publisher, clock, handover)
+        inference = Inference(publisher, clock, handover, config.purpose.use)
         with Receiver(
             [endpoint for found in sources.values() for endpoint in found],
             kinds,

@@ -63,6 +63,7 @@ def test_the_payload_is_plain_json_with_these_keys() -> None:
         },
         "position": None,
         "retained": False,
+        "purpose": "not stated",
     }
 
 

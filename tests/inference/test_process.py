@@ -96,6 +96,16 @@ def test_a_file_that_is_read_faster_than_it_was_recorded_has_no_negative_latency
     assert event.latency.capture_to_window_ms == 0
 
 
+def test_events_say_what_they_were_made_for(publisher: EventPublisher) -> None:
+    def said(*given: str) -> str:
+        inference = Inference(publisher, FakeClock(ORIGIN + 10 * S), None, *given)
+        (event,) = inference.handle(_job(_analyzer(Prediction(LOGITS))))
+        return event.purpose
+
+    assert said() == "not stated"
+    assert said("research") == "research"
+
+
 def test_weights_of_chance_say_so(inference: Inference) -> None:
     (event,) = inference.handle(_job(_analyzer(Prediction(LOGITS))))
     assert (event.model.trained, event.model.bundle) == (False, "untrained")
