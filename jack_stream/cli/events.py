@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from jack_stream.cli.options import load_config
+from jack_stream.cli.plot import check_picture, plot
 from jack_stream.config import default_journal
 from jack_stream.errors import JournalError, UsageError
 from jack_stream.events.journal_reader import JournalReader
@@ -27,6 +28,7 @@ __all__ = ["events", "moment"]
 
 _FOLLOW_S = 0.2
 _SHOWN = 50
+_DRAWN = 2000
 _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])\Z")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _EVER_NS = 2**63 - 1
@@ -54,6 +56,12 @@ def events(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, as published.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", help="Draw a timeline into this PNG, SVG or PDF file.", metavar="FILE"
+        ),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", min=0, help="Only the newest so many.")
     ] = None,
@@ -69,17 +77,26 @@ def events(
     """Print the events that were kept, oldest first; the newest 50 unless you ask for others.
 
     Reads the file, whether `jack-stream run` writes it just now or not. All are printed with
-    --json or --csv, or where --since, --until or --limit says which.
+    --json or --csv, or where --since, --until or --limit says which. --plot draws the newest
+    2000 unless you say which.
     """
-    if as_json and as_csv:
-        raise UsageError("--json and --csv: choose one")
+    if (as_json, as_csv, picture is not None).count(True) > 1:
+        raise UsageError("--json, --csv and --plot: choose one")
+    if picture is not None:
+        check_picture(picture)
+        if follow:
+            raise UsageError("--plot draws what there is; leave --follow out")
     path = journal or (load_config(config, []).journal_path if config else default_journal())
     wanted = _Wanted(moment(since, 0), moment(until, _EVER_NS), stream, method)
     if limit is None and not (as_json or as_csv or since or until):
-        limit = _SHOWN
+        limit = _SHOWN if picture is None else _DRAWN
     stop = stop_on_signals() if follow else None
     with _explained(path):
         name, after = _start(path, wanted, limit)
+        if picture is not None:
+            with JournalReader(path) as reader:
+                plot(_matching(reader, after, wanted), picture)
+            return
         show = _printer(as_json=as_json, as_csv=as_csv)
         while True:
             with JournalReader(path) as reader:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from jack_stream.view.timeline import save_timeline
+from jack_stream.view.timeline import draw_timeline, save_timeline
 from tests.events.making import event
 
 
@@ -49,6 +51,60 @@ def test_devices_begin_at_zero_seconds(tmp_path: Path) -> None:
     events = [event(n, start_s=1.7e9 + n) for n in range(3)]
     save_timeline(events, tmp_path / "device.png")
     assert _picture(tmp_path / "device.png").shape == _picture(tmp_path / "file.png").shape
+
+
+def _lines(axis: Any) -> dict[str, tuple[list[float], list[float]]]:
+    return {
+        line.get_label(): (line.get_xdata().tolist(), line.get_ydata().tolist())
+        for line in map(_as_arrays, axis.get_lines())
+    }
+
+
+def _as_arrays(line: Any) -> Any:
+    line.set_data(*(np.asarray(one, float) for one in line.get_data()))
+    return line
+
+
+def test_who_comes_later_stands_later() -> None:
+    events = [event(0, start_s=1.7e9), event(9, person=2, start_s=1.7e9 + 9)]
+    first, second = (_lines(axis)["happy"] for axis in draw_timeline(events).axes)
+    assert (first[0], second[0]) == ([1.0], [10.0])
+
+
+def test_lines_break_where_nothing_was_said_and_classes_may_change() -> None:
+    other = {"happy": 0.5, "calm": 0.5}
+    events = [
+        *(event(n, start_s=float(n)) for n in (0, 1, 4)),
+        event(0, session="cafe0002", start_s=5.0, probabilities=other),
+    ]
+    lines = _lines(draw_timeline(events).axes[0])
+    assert lines["happy"][0] == [1, 2, 5, 5, 6]
+    np.testing.assert_array_equal(lines["happy"][1], [0.75, 0.75, np.nan, 0.75, 0.5])
+    np.testing.assert_array_equal(lines["calm"][1], [*[np.nan] * 4, 0.5])
+
+
+def test_each_of_many_classes_looks_different() -> None:
+    many = {f"class {n}": 1 / 24 for n in range(24)}
+    (axis,) = draw_timeline([event(0, probabilities=many)]).axes
+    looks = {(line.get_color(), line.get_linestyle()) for line in axis.get_lines()}
+    assert len(looks) == 24
+
+
+def test_noise_among_what_was_learned_is_hatched() -> None:
+    events = [event(n, trained=n != 5, start_s=3.0 * n) for n in range(8)]
+    (axis,) = draw_timeline(events).axes
+    assert [text.get_text() for text in axis.texts] == ["UNTRAINED: NOISE where hatched"]
+    (hatched,) = [patch for patch in axis.patches if patch.get_hatch()]
+    assert (hatched.get_x(), hatched.get_width()) == (15, 2)
+
+
+def test_times_of_day_are_local() -> None:
+    events = [event(n, start_s=1.7e9 + 60 * n) for n in range(5)]
+    figure = draw_timeline(events, clock=True)
+    figure.canvas.draw()
+    shown = {label.get_text() for label in figure.axes[0].get_xticklabels()}
+    assert datetime.fromtimestamp(1.7e9 + 100).astimezone().strftime("%H:%M") in shown
+    assert figure.axes[0].get_xlabel().startswith("local time")
 
 
 def test_no_events_make_no_picture(tmp_path: Path) -> None:
