@@ -16,7 +16,7 @@ from jack_stream.wire.messages import Frame
 __all__ = ["UNCERTAIN", "Analyzer", "Prediction", "Reading", "read", "reduced", "shares"]
 
 UNCERTAIN = "uncertain"
-"""The label where the bundle's threshold for abstaining is not reached."""
+"""The label where one of the bundle's thresholds for abstaining is not reached."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,16 +80,18 @@ class Analyzer(Protocol):
 
 def read(model: Model, prediction: Prediction) -> Reading:
     """Turn logits into probabilities and a label, as the bundle's card decides."""
-    temperature, threshold = 1.0, 0.0
+    temperature, threshold, least = 1.0, 0.0, 0.0
     if model.origin is not None:
         decision = model.origin.card.decision
         temperature, threshold = decision.temperature, decision.abstain_below
+        least = decision.min_support
     scaled = prediction.logits.astype(np.float64) / temperature
     weights = np.exp(scaled - scaled.max())
     shares = weights / weights.sum()
     best = int(shares.argmax())
     confidence = float(shares[best])
-    label = model.labels[best] if confidence >= threshold else UNCERTAIN
+    is_sure = confidence >= threshold and prediction.support >= least
+    label = model.labels[best] if is_sure else UNCERTAIN
     named = zip(model.labels, shares, strict=True)
     return Reading(label, confidence, {name: float(share) for name, share in named})
 

@@ -52,10 +52,12 @@ class Decision(_Section):
     Attributes:
         temperature: logits are divided by it before the softmax (calibration); 1 changes nothing.
         abstain_below: a label whose probability is lower is not announced; 0 always announces.
+        min_support: nor is a label that rests on a smaller share of its window; 0 takes any.
     """
 
     temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     abstain_below: float = Field(default=0.0, ge=0, le=1)
+    min_support: float = Field(default=0.0, ge=0, le=1)
 
 
 class TrainingData(_Section):

@@ -112,7 +112,7 @@ class FakeModel:
         method: str = "fake",
         labels: tuple[str, ...] = ("calm", "cross"),
         *,
-        decision: tuple[float, float] | None = None,
+        decision: tuple[float, ...] | None = None,
         trained: bool = False,
     ) -> None:
         self.method = method
@@ -120,11 +120,10 @@ class FakeModel:
         self.trained = trained
         self.origin = None
         if decision is not None or trained:
-            temperature, abstain_below = decision or (1.0, 0.0)
-            card = SimpleNamespace(
-                decision=SimpleNamespace(temperature=temperature, abstain_below=abstain_below),
-                preprocessing={},
-            )
+            names = ("temperature", "abstain_below", "min_support")
+            given = decision or ()
+            said = dict(zip(names, (*given, *(1.0, 0.0, 0.0)[len(given) :]), strict=True))
+            card = SimpleNamespace(decision=SimpleNamespace(**said), preprocessing={})
             self.origin = SimpleNamespace(card=card, digest="d" * 64)
 
 

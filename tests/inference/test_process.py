@@ -120,6 +120,12 @@ def test_below_the_bundles_threshold_the_label_is_uncertain(inference: Inference
         assert sum(event.probabilities.values()) == pytest.approx(1)
 
 
+@pytest.mark.parametrize(("support", "label"), [(0.59, UNCERTAIN), (0.6, "cross")])
+def test_on_too_little_evidence_the_label_is_uncertain(support: float, label: str) -> None:
+    model: Any = FakeModel(decision=(1.0, 0.0, 0.6))
+    assert read(model, Prediction(LOGITS, support=support)).label == label
+
+
 def test_the_bundles_temperature_calibrates() -> None:
     model: Any = FakeModel(decision=(2.0, 0.0))
     odds = read(model, Prediction(LOGITS)).probabilities

@@ -317,6 +317,7 @@ BAD_CARDS: dict[str, tuple[Callable[[str], str], list[str]]] = {
     ),
     "in a list": (_edit("value = 0.875", "value = 'good'"), ["metrics.0.value = 'good'"]),
     "threshold": (_edit("abstain_below = 0.0", "abstain_below = 1.5"), ["abstain_below = 1.5"]),
+    "support": (_edit("min_support = 0.0", "min_support = 1.5"), ["min_support = 1.5"]),
     "naive time": (
         _edit("12:00:00+00:00", "12:00:00"),
         ["provenance.created_at", "timezone"],
