@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import queue
 import re
 import shlex
-import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import pytest
 import typer
@@ -23,10 +19,11 @@ from jack_stream.cli.app import app
 from jack_stream.cli.options import ready_configurations
 from jack_stream.config.page import page
 from jack_stream.events.publisher import EventPublisher
-from jack_stream.events.schema import Event, decode
+from jack_stream.events.schema import decode
 from jack_stream.inference.catalogue import ANALYZERS, check_methods, shipped_bundle
 from jack_stream.models.registry import METHODS
 from jack_stream.weights.card import parse_card
+from tests.subscribers import started, until_printed
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -128,61 +125,16 @@ def test_events_that_are_shown_are_events(block: Block) -> None:
     assert event.label in event.probabilities
 
 
-def _subscribers() -> list[object]:
-    blocks = [pytest.param(b.text, id=str(b)) for b in _blocks("python") if b.runs]
-    examples = sorted((ROOT / "examples").glob("subscribe_*.py"))
-    return [*blocks, *(pytest.param(p.read_text(), id=p.name) for p in examples)]
-
-
-@pytest.mark.parametrize("code", _subscribers())
-def test_subscribers_print_what_is_published(code: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", [b for b in _blocks("python") if b.runs], ids=str)
+def test_subscribers_print_what_is_published(block: Block, tmp_path: Path) -> None:
     endpoint = f"ipc://{tmp_path}/events"
-    assert PUBLISHED_AT in code
+    assert PUBLISHED_AT in block.text
+    code = block.text.replace(PUBLISHED_AT, endpoint)
     shown = next(b for b in _blocks("json") if b.page.name == "README.md")
     event = decode([b"event", shown.text.encode()])
-    with EventPublisher(endpoint) as publisher, _started(code, endpoint) as printed:
-        line = _until_printed(publisher, event, printed)
-    assert event.label in line
+    with EventPublisher(endpoint) as publisher, started([sys.executable, "-c", code]) as printed:
+        line = until_printed(publisher, repeat(event), printed, lambda line: event.label in line)
     assert "untrained" in line or "False" in line, "whoever shows a label says that it is noise"
-
-
-@contextmanager
-def _started(code: str, endpoint: str) -> Iterator[queue.Queue[str]]:
-    """The lines that a program prints while the block runs."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", code.replace(PUBLISHED_AT, endpoint)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-    assert process.stdout is not None
-    lines: queue.Queue[str] = queue.Queue()
-
-    def read(stream: IO[str]) -> None:
-        for line in stream:
-            lines.put(line)
-        lines.put("")  # it ended
-
-    reader = threading.Thread(target=read, args=(process.stdout,))
-    reader.start()
-    try:
-        yield lines
-    finally:
-        process.kill()
-        process.wait()
-        reader.join()
-        process.stdout.close()
-
-
-def _until_printed(publisher: EventPublisher, event: Event, printed: queue.Queue[str]) -> str:
-    """Publish until a line comes: what is sent before the subscription has arrived is lost."""
-    for _ in range(600):
-        publisher.publish(event)
-        try:
-            return printed.get(timeout=0.1)
-        except queue.Empty:
-            continue
-    raise TimeoutError("nothing was printed in a minute")
 
 
 def test_the_page_of_keys_is_the_one_that_the_code_makes() -> None:

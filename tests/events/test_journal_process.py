@@ -391,23 +391,6 @@ def test_sigkills_lose_nothing(folder: Path) -> None:
     assert report.handed == report.sent
 
 
-def test_the_example_reads_the_journal_with_plain_pyzmq(house: House) -> None:
-    code = (ROOT / "examples" / "replay_pyzmq.py").read_text(encoding="utf-8")
-    assert "tcp://127.0.0.1:5579" in code
-    code = code.replace("tcp://127.0.0.1:5579", house.config.replay_endpoint)
-    with house.running(), house.feed() as feed:
-        house.send(feed, 250)
-        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(250)]
-        house.send(feed, 1)
-        lines.append(process.stdout.readline())
-        process.kill()
-        process.wait()
-        process.stdout.close()
-    assert lines == [f"{n} happy True\n" for n in range(1, 252)]
-
-
 def test_a_really_full_disk(folder: Path) -> None:
     """A file system of 600 kB, in a name space of its own where the kernel allows that."""
     unshare = ["unshare", "--user", "--map-root-user", "--mount"]
