@@ -42,7 +42,6 @@ def run(
         SourceError: the source can't be read and trying again won't help.
     """
     counters: Counter[str] = Counter()
-    source = open_source(settings)
     delivery = Delivery(
         publisher,
         clock=clock,
@@ -52,6 +51,7 @@ def run(
         pace=settings.pace,
         quiet_s=settings.read_timeout_s,
     )
+    source = open_source(settings, delivery.gauges)
     publisher.wait_for_receivers(stop)
     delivery.deliver(
         SourceReader(
@@ -62,21 +62,29 @@ def run(
     )
 
 
-def open_source(settings: CameraSettings) -> _Source:
-    """What the settings' ``source`` names; nothing is opened yet."""
+def open_source(settings: CameraSettings, gauges: dict[str, float]) -> _Source:
+    """What the settings' ``source`` names; nothing is opened yet.
+
+    Args:
+        settings: which, and how.
+        gauges: where it keeps how it fares.
+    """
     source = settings.source.removeprefix("file://")
+    offset_ns = round(settings.offset_ms * 1e6)
     resizer = Resizer(settings.width, settings.height)
     if source.isdigit():
-        return VideoDevice(int(source), resizer, settings.fps)
+        return VideoDevice(int(source), resizer, settings.fps, offset_ns)
     if source.startswith("/dev/"):
-        return VideoDevice(source, resizer, settings.fps)
+        return VideoDevice(source, resizer, settings.fps, offset_ns)
     if not is_address(source) and Path(source).is_dir():
-        return ImageFolder(Path(source), resizer, settings.fps, settings.loop)
-    sound = SoundWanted(settings.sample_rate, settings.block_ms) if settings.sound else None
+        return ImageFolder(Path(source), resizer, settings.fps, settings.loop, offset_ns)
+    sound_offset_ns = round(settings.sound_offset_ms * 1e6)
+    sound = SoundWanted(settings.sample_rate, settings.block_ms, sound_offset_ns)
     return Medium(
         source,
-        MediaWanted(resizer, settings.fps, sound),
+        MediaWanted(resizer, settings.fps, sound if settings.sound else None, offset_ns),
         loop=settings.loop,
         open_timeout_s=settings.open_timeout_s,
         read_timeout_s=settings.read_timeout_s,
+        gauges=gauges,
     )

@@ -34,12 +34,14 @@ class VideoDevice:
         device: an index or a path such as ``/dev/video0`` or ``/dev/v4l/by-id/...``.
         resizer: to what size its pictures are brought; also asked of the device.
         fps: asked of the device, and the most that is taken; None takes what it gives.
+        offset_ns: how much later than they show it stamps pictures; taken off every time.
         open_capture: opens the device.
     """
 
     device: int | str
     resizer: Resizer
     fps: float | None = None
+    offset_ns: int = 0
     open_capture: Callable[[Any, int], Any] = cv2.VideoCapture
 
     def samples(self, clock: TimeSource, counters: Counter[str]) -> Generator[Sample, None, None]:
@@ -95,7 +97,7 @@ class VideoDevice:
 
     def _picture(self, image: Any, at_ns: int) -> Picture:
         rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-        return Picture(self.resizer(rgb), (rgb.shape[1], rgb.shape[0]), at_ns)
+        return Picture(self.resizer(rgb), (rgb.shape[1], rgb.shape[0]), at_ns - self.offset_ns)
 
     def _lost(self, what: str, *, worked: bool) -> SourceError:
         name = f"camera {self.device}"

@@ -46,12 +46,14 @@ class ImageFolder:
         resizer: to what size they are brought.
         fps: images per second of media time.
         loop: whether the first follows the last.
+        offset_ns: is taken off the time of every image.
     """
 
     folder: Path
     resizer: Resizer
     fps: float | None = None
     loop: bool = False
+    offset_ns: int = 0
 
     def samples(self, clock: TimeSource, counters: Counter[str]) -> Generator[Sample, None, None]:
         """Yield pictures; damaged ones are counted (``corrupt_frames``) and leave a gap.
@@ -104,7 +106,7 @@ class ImageFolder:
         return Picture(
             resized,
             (rgb.shape[1], rgb.shape[0]),
-            timeline.captured_at_ns(media_ns),
+            timeline.captured_at_ns(media_ns) - self.offset_ns,
             timeline.origin_ns,
             discontinuity,
         )

@@ -43,11 +43,13 @@ class MediaWanted:
         picture: what to do with each picture, mostly a `Resizer`; None leaves them out.
         fps: at most so many pictures a second; None takes all.
         sound: how to deliver the sound; None leaves it out.
+        offset_ns: how much later than they show pictures are stamped; taken off every time.
     """
 
     picture: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None
     fps: float | None
     sound: SoundWanted | None
+    offset_ns: int = 0
 
 
 class MediaReader:
@@ -99,6 +101,8 @@ class MediaReader:
         if self._video is not None:
             self._check_size(self._video.codec_context)
         self._resizer = wanted.picture
+        self._offset_ns = wanted.offset_ns
+        self._sound_offset_ns = wanted.sound.offset_ns if wanted.sound else 0
         self._limit = RateLimit(wanted.fps)
         self._last_picture_ns = -1
         self._jump_ns = 0
@@ -167,7 +171,7 @@ class MediaReader:
         yield Picture(
             self._resize(image),
             (image.shape[1], image.shape[0]),
-            self._timeline.captured_at_ns(at_ns),
+            self._timeline.captured_at_ns(at_ns) - self._offset_ns,
             self._timeline.origin_ns,
             jumped,
         )
@@ -204,7 +208,7 @@ class MediaReader:
             yield Sound(
                 sound.samples,
                 sound.sample_rate,
-                self._timeline.captured_at_ns(sound.captured_at_ns),
+                self._timeline.captured_at_ns(sound.captured_at_ns) - self._sound_offset_ns,
                 self._timeline.origin_ns,
                 sound.discontinuity,
             )

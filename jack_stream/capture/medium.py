@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
@@ -44,6 +44,8 @@ class Medium:
         loop: whether recorded media start again at their end.
         open_timeout_s: for connecting; addresses only.
         read_timeout_s: an address that sends nothing for so long is lost.
+        gauges: where ``clock_drift_ppm`` is kept for live streams: how much faster the sender's
+            clock runs than ours.
     """
 
     source: str
@@ -51,6 +53,7 @@ class Medium:
     loop: bool = False
     open_timeout_s: float = 10.0
     read_timeout_s: float = 5.0
+    gauges: dict[str, float] = field(default_factory=dict)
 
     def samples(self, clock: TimeSource, counters: Counter[str]) -> Generator[Sample, None, None]:
         """Yield pictures and sound; recorded media in order and with an origin, live ones as is.
@@ -87,7 +90,7 @@ class Medium:
         self, container: av.container.InputContainer, clock: TimeSource, counters: Counter[str]
     ) -> Iterator[Sample]:
         invented = container.format.name in _WITHOUT_TIMESTAMPS
-        timeline = ArrivalTimeline(clock) if invented else LiveTimeline(clock)
+        timeline = ArrivalTimeline(clock) if invented else LiveTimeline(clock, self.gauges)
         reader = MediaReader(container, self.source, self.wanted, timeline, counters)
         yield from reader.samples(low_delay=True)
         raise SourceLostError(f"{redact(self.source)} ended the stream")

@@ -55,7 +55,8 @@ def run(
 def open_source(settings: MicrophoneSettings, gauges: dict[str, float]) -> Medium | SoundDevice:
     """What the settings' ``device`` names; nothing is opened yet."""
     device = settings.device and settings.device.removeprefix("file://")
-    wanted = SoundWanted(settings.sample_rate, settings.block_ms)
+    offset_ns = round(settings.offset_ms * 1e6)
+    wanted = SoundWanted(settings.sample_rate, settings.block_ms, offset_ns)
     if device is not None and (is_address(device) or Path(device).is_file()):
-        return Medium(device, MediaWanted(None, None, wanted), loop=settings.loop)
+        return Medium(device, MediaWanted(None, None, wanted), loop=settings.loop, gauges=gauges)
     return SoundDevice(device, wanted, gauges)

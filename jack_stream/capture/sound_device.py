@@ -39,8 +39,8 @@ class SoundDevice:
     Attributes:
         device: part of its name, its index, or None for the default one.
         wanted: rate and block length of what is yielded.
-        gauges: where ``level_dbfs`` (of the last chunk) and ``silent_s`` (for how long nothing but
-            silence came) are kept.
+        gauges: where ``level_dbfs`` (of the last chunk), ``silent_s`` (for how long nothing but
+            silence came) and ``clock_drift_ppm`` (how much faster it counts than it says) are kept.
     """
 
     device: str | None
@@ -124,6 +124,8 @@ class SoundDevice:
             self.gauges["silent_s"] = silent / rate
             self.gauges["level_dbfs"] = _level_dbfs(mono)
             start_ns, gap = sample_clock.place(len(mono), chunk.at_ns)
+            if sample_clock.drift_ppm is not None:
+                self.gauges["clock_drift_ppm"] = round(sample_clock.drift_ppm, 1)
             blocks = []
             if gap:
                 counters["sound_gaps"] += 1
@@ -132,7 +134,7 @@ class SoundDevice:
                 yield Sound(
                     block.samples,
                     self.wanted.sample_rate,
-                    block.at_ns,
+                    block.at_ns - self.wanted.offset_ns,
                     discontinuity=block.discontinuity or replaced,
                 )
 

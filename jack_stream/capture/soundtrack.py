@@ -18,15 +18,24 @@ from jack_stream.wire.messages import MAX_RATE, MIN_RATE
 __all__ = ["SoundTrack", "SoundWanted", "finite"]
 
 _MAX_CHANNELS = 64
-_GAP_NS = 20_000_000  # time stamps are rounded to a millisecond in some containers
+_GAP_NS = 20_000_000
+_ROUNDING_NS = 2_000_000  # time stamps are rounded to a millisecond in some containers
+_SLEW = 100
 
 
 @dataclass(frozen=True, slots=True)
 class SoundWanted:
-    """How to deliver sound: its rate in hertz and the length of a block in milliseconds."""
+    """How to deliver sound.
+
+    Attributes:
+        sample_rate: in hertz.
+        block_ms: length of a block in milliseconds.
+        offset_ns: how much later than it sounds its source stamps it; taken off every time.
+    """
 
     sample_rate: int
     block_ms: int
+    offset_ns: int = 0
 
     @property
     def block_samples(self) -> int:
@@ -37,10 +46,11 @@ class SoundWanted:
 class SoundTrack:
     """Turns decoded frames into blocks of the mean of their channels.
 
-    Sound is placed by counting its samples; only where timestamps deviate from the count by more
-    than 20 ms a gap is taken to be there (``sound_gaps``); where they go back, the sound follows
-    what came before it. Samples that are not finite become
-    silence (``not_finite_blocks``).
+    Sound is placed by counting its samples. Where timestamps deviate from the count by more than
+    the 2 ms that rounding may cost, their clock and that of the samples drift apart: the count
+    follows them, by a hundredth of the time that passes at most. By more than 20 ms, a gap is taken
+    to be there (``sound_gaps``); where they go back, the sound follows what came before it. Samples
+    that are not finite become silence (``not_finite_blocks``).
 
     Args:
         wanted: rate and block length.
@@ -82,6 +92,10 @@ class SoundTrack:
             sounds += self.flush()
             self._jump_ns -= min(0, deviation_ns)
             self._anchor_ns, self._counted = self._end_ns() + max(0, deviation_ns), 0
+        else:
+            most_ns = len(samples) * NS_PER_S // frame.sample_rate // _SLEW
+            excess_ns = deviation_ns - max(-_ROUNDING_NS, min(_ROUNDING_NS, deviation_ns))
+            self._anchor_ns += max(-most_ns, min(most_ns, excess_ns))
         start_ns = self._end_ns()
         self._counted += len(samples)
         sounds += self._sounds(self._blocks.push(samples, start_ns))

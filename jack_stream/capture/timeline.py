@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from jack_stream.capture.drift import DriftMeter
 from jack_stream.clock import NS_PER_S, TimeSource
 
 __all__ = ["ArrivalTimeline", "LiveTimeline", "MediaTimeline", "Timeline"]
@@ -50,41 +51,44 @@ class LiveTimeline:
 
     Arrival times jitter with the network and the decoder, the sender's timestamps do not; but its
     clock drifts against ours. So the offset between both goes towards the smallest one of the last
-    30 to 60 seconds, by a tenth of the time that passes at most, so that time never goes back. A
-    jump of the sender's clock by more than five seconds starts this anew and is counted.
+    40 seconds, corrected for the drift that was measured, and by a tenth of the time that passes at
+    most, so that time never goes back. A jump of the sender's clock by more than five seconds
+    starts this anew and is counted.
+
+    Args:
+        clock: our time.
+        gauges: where ``clock_drift_ppm`` is kept, once it is known.
     """
 
-    _PERIOD_NS = 30 * NS_PER_S
     _JUMP_NS = 5 * NS_PER_S
     _SLEW = 10
 
-    def __init__(self, clock: TimeSource) -> None:
+    def __init__(self, clock: TimeSource, gauges: dict[str, float] | None = None) -> None:
         self.origin_ns = 0
         self.jumps = 0
         self._clock = clock
-        self._since_ns = 0
+        self._gauges = {} if gauges is None else gauges
         self._newest_ns = 0
-        self._least: tuple[int, int] | None = None  # of the period before and of this one
+        self._drift: DriftMeter | None = None
         self._offset = 0
 
     def observe(self, media_ns: int) -> None:
         """Take the delay of what has just arrived into account."""
         arrived_ns = self._clock.now_ns()
         offset = arrived_ns - media_ns
-        if self._least is None or abs(offset - self._offset) > self._JUMP_NS:
-            self.jumps += self._least is not None
-            self._least = (offset, offset)
-            self._since_ns = arrived_ns
+        if self._drift is None or abs(offset - self._offset) > self._JUMP_NS:
+            self.jumps += self._drift is not None
+            self._drift = DriftMeter()
+            self._drift.note(arrived_ns, offset)
             self._newest_ns = media_ns
             self._offset = offset
             return
-        if arrived_ns - self._since_ns > self._PERIOD_NS:
-            self._least = (self._least[1], offset)
-            self._since_ns = arrived_ns
-        self._least = (self._least[0], min(self._least[1], offset))
+        self._drift.note(arrived_ns, offset)
+        if self._drift.ppm is not None:
+            self._gauges["clock_drift_ppm"] = round(self._drift.ppm, 1)
         step = max(0, media_ns - self._newest_ns) // self._SLEW
         self._newest_ns = max(self._newest_ns, media_ns)
-        self._offset += max(-step, min(step, min(self._least) - self._offset))
+        self._offset += max(-step, min(step, self._drift.least_ns(arrived_ns) - self._offset))
 
     def captured_at_ns(self, media_ns: int) -> int:
         """Media time plus the offset."""

@@ -41,6 +41,16 @@ class CameraSettings(Section):
     sound: bool = Field(default=True, description="Whether the source's sound is published too.")
     sample_rate: int = Field(default=44100, ge=8000, le=192000, description="Of that sound, in Hz.")
     block_ms: int = Field(default=20, ge=5, le=1000, description="Length of a block of sound.")
+    offset_ms: float = Field(
+        default=0.0,
+        ge=-5000,
+        le=5000,
+        description="How much later than what they show pictures are stamped; taken off their time"
+        " (docs/alignment.md).",
+    )
+    sound_offset_ms: float = Field(
+        default=0.0, ge=-5000, le=5000, description="The same for the source's sound."
+    )
     open_timeout_s: float = Field(default=10.0, gt=0, description="For network sources.")
     read_timeout_s: float = Field(default=5.0, gt=0, description="Without data for so long: lost.")
     reconnect_first_s: float = Field(default=0.5, gt=0, description="First wait after a loss.")
@@ -57,6 +67,13 @@ class MicrophoneSettings(Section):
     )
     sample_rate: int = Field(default=44100, ge=8000, le=192000, description="Published rate in Hz.")
     block_ms: int = Field(default=20, ge=5, le=1000, description="Length of a block.")
+    offset_ms: float = Field(
+        default=0.0,
+        ge=-5000,
+        le=5000,
+        description="How much later than it sounded sound is stamped; taken off its time"
+        " (docs/alignment.md).",
+    )
     pace: Pace = Field(default="realtime", description="How fast files are played.")
     loop: bool = Field(default=False, description="Whether a file starts again at its end.")
     reconnect_first_s: float = Field(default=0.5, gt=0, description="First wait after a loss.")

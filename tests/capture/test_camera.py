@@ -42,7 +42,7 @@ def silent_address() -> Iterator[str]:
     ],
 )
 def test_a_source_is_what_it_looks_like(source: str, kind: type) -> None:
-    found = camera.open_source(CameraSettings(source=source))
+    found = camera.open_source(CameraSettings(source=source), {})
     assert isinstance(found, kind)
     assert not (isinstance(found, Medium) and found.source.startswith("file:"))
 

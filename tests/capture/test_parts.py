@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jack_stream.capture.drift import DriftMeter, slope
 from jack_stream.capture.pacing import RateLimit
 from jack_stream.capture.reconnect import Backoff
 from jack_stream.capture.redact import redact
@@ -181,6 +182,66 @@ def test_a_drifting_card_is_followed() -> None:
         start_ns, gap = clock.place(960, real_ns)
         assert not gap
     assert abs(start_ns - real_ns) < 250_000
+
+
+@pytest.mark.parametrize("drift_ppm", [-200, 0, 200])
+@pytest.mark.parametrize("block_ms", [20, 200])
+def test_an_hour_of_a_drifting_card_stays_within_five_milliseconds(
+    drift_ppm: int, block_ms: int
+) -> None:
+    clock, jitter = SampleClock(48000), random.Random(drift_ppm)
+    samples = 48 * block_ms
+    last_ns, worst_ns = 0, 0.0
+    for number in range(3_600_000 // block_ms):
+        real_ns = number * block_ms * 1e6 / (1 + drift_ppm * 1e-6)
+        reported_ns = round(real_ns + jitter.uniform(-3e6, 3e6))
+        start_ns, gap = clock.place(samples, reported_ns)
+        assert not gap
+        if number:
+            assert abs(start_ns - last_ns - block_ms * 1e6) <= block_ms * 1e4, "no jumps"
+        last_ns = start_ns
+        worst_ns = max(worst_ns, abs(start_ns - real_ns))
+    assert worst_ns < 5e6
+    assert clock.drift_ppm == pytest.approx(drift_ppm, abs=5)
+
+
+@pytest.mark.parametrize("drift_ppm", [-200, 0, 200])
+def test_an_hour_of_a_drifting_sender_stays_within_five_milliseconds(drift_ppm: int) -> None:
+    clock, jitter = ManualClock(), random.Random(drift_ppm)
+    gauges: dict[str, float] = {}
+    timeline = LiveTimeline(clock, gauges)
+    start_ns, worst_ns = clock.at_ns, 0
+    for real_ns in range(0, 3600 * NS_PER_S, NS_PER_S // 10):
+        media_ns = real_ns + real_ns * drift_ppm // 1_000_000
+        clock.at_ns = start_ns + real_ns + round(1e6 + jitter.expovariate(1) * 8e6)
+        timeline.observe(media_ns)
+        if real_ns > 2 * NS_PER_S:  # until it is known how fast packets can be
+            error_ns = timeline.captured_at_ns(media_ns) - start_ns - real_ns
+            worst_ns = max(worst_ns, abs(error_ns))
+    assert worst_ns < 5e6
+    assert timeline.jumps == 0
+    assert gauges["clock_drift_ppm"] == pytest.approx(drift_ppm, abs=5)
+
+
+def test_a_drift_is_told_only_once_it_can_be_seen() -> None:
+    meter = DriftMeter()
+    for second in range(19):
+        meter.note(second * NS_PER_S, 0)
+    assert meter.ppm is None
+    for second in range(19, 60):
+        meter.note(second * NS_PER_S, 0)
+    assert meter.ppm == 0
+
+
+@given(
+    rate=st.floats(-1e-3, 1e-3, allow_subnormal=False),
+    wild=st.lists(st.floats(-1e3, 1e3, allow_subnormal=False), min_size=5, max_size=5),
+)
+def test_a_slope_survives_a_quarter_of_wild_points(rate: float, wild: list[float]) -> None:
+    x = np.arange(20.0)
+    y = rate * x
+    y[3:8] += wild
+    assert slope(x, y) == pytest.approx(rate, abs=1e-9)
 
 
 def test_missing_samples_are_a_gap() -> None:

@@ -177,6 +177,26 @@ class TestSound:
         assert captured == 1.0
         assert sound.tolist() == [float(i // 160 + 1) for i in range(640)]
 
+    @pytest.mark.parametrize("drift_ppm", [-200, 200])
+    def test_a_drifting_card_leaves_no_seam_in_ten_seconds(self, drift_ppm: int) -> None:
+        rate, count = 44100, 882
+        blocks = []
+        for number in range(-2, 503):
+            at_ns = round(number * 20 * MS * (1 + drift_ppm * 1e-6)) + 300_000 * (number % 2)
+            ramp = np.arange(number * count, (number + 1) * count, dtype=np.float32)
+            blocks.append(Audio(Stamp("door", number + 2, at_ns, "v"), ramp, rate))
+        inside = [b for b in blocks if -20 * MS < b.stamp.captured_at_ns < 10_000 * MS]
+        sound, captured = cut_sound(inside, 0, 10_000 * MS)
+        assert len(sound) == 441_000
+        assert captured > 0.9998
+        heard = sound[100:-100]
+        assert (np.diff(heard) == 1).all()
+        assert abs(heard[0] - 100) < 60, "a little more than a millisecond"
+
+    def test_what_was_lost_is_not_closed_up(self) -> None:
+        blocks = [_sound(0, 0.0), _sound(2, 23.0)]
+        assert cut_sound(blocks, ORIGIN, ORIGIN + 43 * MS)[1] == pytest.approx(40 / 43)
+
     def test_two_sample_rates_are_refused(self) -> None:
         other = replace(_sound(1, 20.0), sample_rate=16000)
         with pytest.raises(ValueError, match="8000, 16000"):
