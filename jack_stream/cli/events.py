@@ -21,7 +21,7 @@ from jack_stream.cli.plot import check_picture, plot
 from jack_stream.config import default_journal
 from jack_stream.errors import JournalError, UsageError
 from jack_stream.events.journal_reader import JournalReader
-from jack_stream.events.schema import Event, decode
+from jack_stream.events.schema import Alert, AnyEvent, Event, decode
 from jack_stream.service.signals import stop_on_signals
 
 __all__ = ["events", "moment"]
@@ -42,6 +42,7 @@ class _Wanted:
     until_ns: int
     stream: str | None
     method: str | None
+    alerts: bool
 
 
 def events(
@@ -78,7 +79,7 @@ def events(
 
     Reads the file, whether `jack-stream run` writes it just now or not. All are printed with
     --json or --csv, or where --since, --until or --limit says which. --plot draws the newest
-    2000 unless you say which.
+    2000 unless you say which. Alerts are among them, but for --csv and --plot.
     """
     if (as_json, as_csv, picture is not None).count(True) > 1:
         raise UsageError("--json, --csv and --plot: choose one")
@@ -87,7 +88,7 @@ def events(
         if follow:
             raise UsageError("--plot draws what there is; leave --follow out")
     path = journal or (load_config(config, []).journal_path if config else default_journal())
-    wanted = _Wanted(moment(since, 0), moment(until, _EVER_NS), stream, method)
+    wanted = _Wanted(moment(since, 0), moment(until, _EVER_NS), stream, method, not as_csv)
     if limit is None and not (as_json or as_csv or since or until):
         limit = _SHOWN if picture is None else _DRAWN
     stop = stop_on_signals() if follow else None
@@ -95,7 +96,8 @@ def events(
         name, after = _start(path, wanted, limit)
         if picture is not None:
             with JournalReader(path) as reader:
-                plot(_matching(reader, after, wanted), picture)
+                found = _matching(reader, after, wanted)
+                plot((one for one in found if isinstance(one, Event)), picture)
             return
         show = _printer(as_json=as_json, as_csv=as_csv)
         while True:
@@ -138,15 +140,17 @@ def _start(path: Path, wanted: _Wanted, limit: int | None) -> tuple[str, int]:
         if limit == 0:
             return reader.name, reader.head
         if not wanted.since_ns and wanted.until_ns == _EVER_NS:  # the index knows
-            newest = reader.newest(limit, stream=wanted.stream, method=wanted.method)
+            newest = reader.newest(
+                limit, stream=wanted.stream, method=wanted.method, alerts=wanted.alerts
+            )
             return reader.name, newest - 1
         numbers = deque(map(_number, _matching(reader, after, wanted)), maxlen=limit)
         return reader.name, numbers[0] - 1 if numbers else reader.head
 
 
-def _matching(reader: JournalReader, after: int, wanted: _Wanted) -> Iterator[Event]:
+def _matching(reader: JournalReader, after: int, wanted: _Wanted) -> Iterator[AnyEvent]:
     while after < reader.head:
-        page = reader.page(after, stream=wanted.stream, method=wanted.method)
+        page = reader.page(after, stream=wanted.stream, method=wanted.method, alerts=wanted.alerts)
         for payload in page.events:
             event = decode([b"", payload])
             if wanted.since_ns <= event.published_at_ns < wanted.until_ns:
@@ -155,14 +159,14 @@ def _matching(reader: JournalReader, after: int, wanted: _Wanted) -> Iterator[Ev
 
 
 def _print_all(
-    reader: JournalReader, after: int, wanted: _Wanted, show: Callable[[Event], None]
+    reader: JournalReader, after: int, wanted: _Wanted, show: Callable[[AnyEvent], None]
 ) -> int:
     for event in _matching(reader, after, wanted):
         show(event)
     return max(after, reader.head)
 
 
-def _number(event: Event) -> int:
+def _number(event: AnyEvent) -> int:
     return event.position.number if event.position is not None else 0
 
 
@@ -180,7 +184,7 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _printer(*, as_json: bool, as_csv: bool) -> Callable[[Event], None]:
+def _printer(*, as_json: bool, as_csv: bool) -> Callable[[AnyEvent], None]:
     if as_json:
         from jack_stream.events.schema import encode  # noqa: PLC0415
 
@@ -188,20 +192,30 @@ def _printer(*, as_json: bool, as_csv: bool) -> Callable[[Event], None]:
     if as_csv:
         writer = csv.writer(sys.stdout)
         writer.writerow(_CSV)
-        return lambda event: writer.writerow(_CSV[name](event) for name in _CSV)
+
+        def write_row(event: AnyEvent) -> None:
+            if isinstance(event, Event):
+                writer.writerow(_CSV[name](event) for name in _CSV)
+
+        return write_row
     typer.secho(f"{'published':<23}  {'stream':<12} {'method':<12} {'who':<9} reading", bold=True)
     return _print_line
 
 
-def _print_line(event: Event) -> None:
+def _print_line(event: AnyEvent) -> None:
     who = "scene" if event.person is None else f"person {event.person}"
-    notes = [*event.degraded] if event.model.trained else ["UNTRAINED: noise", *event.degraded]
-    label = f"{event.label} {event.confidence:.0%}"
+    notes = [] if event.model.trained else ["UNTRAINED: noise"]
+    if isinstance(event, Alert):
+        label = f"ALERT {event.rule} {event.state}, {'+'.join(event.labels)} {event.value:.0%}"
+        notes += [] if event.reason in {"above", "below"} else [event.reason]
+    else:
+        label = f"{event.label} {event.confidence:.0%}"
+        notes += event.degraded
     line = (
         f"{_local(event.published_at_ns)}  {event.stream:<12} {event.model.method:<12} {who:<9}"
         f" {label:<20} {'; '.join(notes)}"
     )
-    typer.secho(line.rstrip(), dim=not event.model.trained)
+    typer.secho(line.rstrip(), dim=not event.model.trained, bold=isinstance(event, Alert))
 
 
 def _local(at_ns: int) -> str:

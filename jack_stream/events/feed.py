@@ -18,7 +18,7 @@ import zmq
 
 from jack_stream.errors import ConfigError, WireError
 from jack_stream.events.publisher import EventOutlet
-from jack_stream.events.schema import Event, decode, encode
+from jack_stream.events.schema import AnyEvent, decode, encode
 from jack_stream.wire.endpoint import bind, check_endpoint
 
 __all__ = ["EventFeed", "FeedInlet"]
@@ -97,7 +97,7 @@ class EventFeed(EventOutlet):
         """Events that the journal has not confirmed."""
         return len(self._kept)
 
-    def publish(self, event: Event) -> None:
+    def publish(self, event: AnyEvent) -> None:
         """Hand an event to the journal; never waits unless patient."""
         while self._patient and len(self._kept) >= self._capacity:
             self._wait(0.1)
@@ -209,9 +209,9 @@ class FeedInlet:
             self.socket.close()
             raise
 
-    def take(self) -> list[Event]:
+    def take(self) -> list[AnyEvent]:
         """The new events that have come, a thousand at most."""
-        events: list[Event] = []
+        events: list[AnyEvent] = []
         with suppress(zmq.Again):
             for _ in range(_TAKEN_AT_ONCE):
                 parts = self.socket.recv_multipart(zmq.NOBLOCK)
@@ -237,7 +237,7 @@ class FeedInlet:
         """Release the socket."""
         self.socket.close()
 
-    def _look(self, parts: list[bytes]) -> Event | None:
+    def _look(self, parts: list[bytes]) -> AnyEvent | None:
         """The event of a message, None if it is not its turn."""
         if len(parts) != 3:
             raise WireError("an event on its way to the journal has a header and itself")

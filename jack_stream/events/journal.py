@@ -20,13 +20,23 @@ import msgspec
 
 from jack_stream.closing import Closing
 from jack_stream.errors import ConfigError, JournalCorruptError, JournalError
-from jack_stream.events.schema import Event, Position, encode
+from jack_stream.events.schema import Alert, AnyEvent, Position, encode
 
-__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "Journal", "check_version", "explain", "set_aside"]
+__all__ = [
+    "ALERTS",
+    "APPLICATION_ID",
+    "SCHEMA_VERSION",
+    "Journal",
+    "check_version",
+    "explain",
+    "set_aside",
+]
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x4A41434B
 """The letters JACK, so that no other program's database is taken for a journal."""
+ALERTS = "alert/"
+"""Begins what stands in the column ``method`` for an alert: ``alert/<rule>/<method>/<person>``."""
 _BUSY_MS = 5000
 _WAL_BYTES = 4 * 1024 * 1024
 _PRUNED_AT_ONCE = 1000
@@ -54,8 +64,10 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
-"""``payload`` is the JSON as it is published; ``topics`` has each topic's newest number; ``feeds``
-how far each run of inference has been taken in, so that what it sends again is not kept twice."""
+"""``payload`` is the JSON as it is published; ``topics`` has the newest number of each stream's
+methods, of its alerts as a whole (``alert/``), and of each alert that has begun and not ended;
+``feeds`` how far each run of inference has been taken in, so that what it sends again is not kept
+twice."""
 
 
 class Journal(Closing):
@@ -93,7 +105,7 @@ class Journal(Closing):
             self.close()
             raise
 
-    def keep(self, events: Sequence[Event], feeds: Mapping[str, int]) -> list[list[bytes]]:
+    def keep(self, events: Sequence[AnyEvent], feeds: Mapping[str, int]) -> list[list[bytes]]:
         """Write events down, all or none, and return when they are on the disk.
 
         Args:
@@ -107,7 +119,7 @@ class Journal(Closing):
             JournalError: none was kept.
         """
         number, newest = self.head, dict(self._newest)
-        placed: list[Event] = []
+        placed: list[AnyEvent] = []
         for event in events:
             number += 1
             position = Position(
@@ -117,16 +129,16 @@ class Journal(Closing):
             placed.append(msgspec.structs.replace(event, position=position))
         parts = [encode(one) for one in placed]
         rows = [
-            (self.head + i, one.published_at_ns, one.stream, one.model.method, payload)
+            (self.head + i, one.published_at_ns, one.stream, _lane(one), payload)
             for i, (one, (_, payload)) in enumerate(zip(placed, parts, strict=True), start=1)
         ]
-        topics = {(row[2], row[3]): row[0] for row in rows}
         with self._transaction() as database:
             database.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
             database.executemany(
                 "INSERT OR REPLACE INTO topics VALUES (?, ?, ?)",
-                [(*topic, last) for topic, last in topics.items()],
+                [(*topic, last) for topic, last in _topics(placed).items()],
             )
+            database.execute("DELETE FROM topics WHERE number = 0")
             database.executemany(
                 "INSERT OR REPLACE INTO feeds VALUES (?, ?, ?)",
                 [(session, last, number) for session, last in feeds.items()],
@@ -248,6 +260,25 @@ class Journal(Closing):
                 with contextlib.suppress(sqlite3.Error):
                     self._database.execute("ROLLBACK")
                 raise
+
+
+def _lane(event: AnyEvent) -> str:
+    """What stands in the column ``method``."""
+    if isinstance(event, Alert):
+        return f"{ALERTS}{event.rule}/{event.model.method}/{event.person}"
+    return event.model.method
+
+
+def _topics(placed: Sequence[AnyEvent]) -> dict[tuple[str, str], int]:
+    """Stream and lane -> the newest number; 0 for an alert that has ended."""
+    topics: dict[tuple[str, str], int] = {}
+    for one in placed:
+        number = 0 if one.position is None else one.position.number
+        if isinstance(one, Alert):
+            topics[one.stream, ALERTS] = number
+            number = number if one.state == "began" else 0
+        topics[one.stream, _lane(one)] = number
+    return topics
 
 
 def check_version(database: sqlite3.Connection, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,17 @@ import msgspec
 
 from jack_stream.closing import Closing
 from jack_stream.errors import JournalError
-from jack_stream.events.journal import check_version, explain
-from jack_stream.events.schema import Event, decode, encode
+from jack_stream.events.journal import ALERTS, check_version, explain
+from jack_stream.events.schema import AnyEvent, decode, encode
 
 __all__ = ["JournalReader", "Page"]
 
 _LOOKED_AT = 10_000
 _PEOPLE = 64
+_WANTED = (
+    " (:stream IS NULL OR stream = :stream) AND (:method IS NULL OR method = :method)"
+    f" AND (:alerts OR method NOT GLOB '{ALERTS}*')"
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class JournalReader(Closing):
         *,
         stream: str | None = None,
         method: str | None = None,
+        alerts: bool = False,
         limit: int = 500,
         max_bytes: int = 1 << 20,
     ) -> Page:
@@ -83,7 +89,8 @@ class JournalReader(Closing):
         Args:
             after: the number before the first that is wanted.
             stream: only this stream's.
-            method: only this method's.
+            method: only this method's, and no alerts.
+            alerts: with the alerts.
             limit: the most of them.
             max_bytes: the most of their JSON, but for the first.
         """
@@ -93,10 +100,9 @@ class JournalReader(Closing):
         size = 0
         with explain(self.path):
             rows = self._database.execute(
-                "SELECT number, payload FROM events WHERE number > :start AND number <= :end"
-                " AND (:stream IS NULL OR stream = :stream)"
-                " AND (:method IS NULL OR method = :method) ORDER BY number",
-                {"start": start, "end": end, "stream": stream, "method": method},
+                "SELECT number, payload FROM events"  # noqa: S608 - a constant
+                f" WHERE number > :start AND number <= :end AND {_WANTED} ORDER BY number",
+                {"start": start, "end": end, "stream": stream, "method": method, "alerts": alerts},
             )
             up_to = start
             for number, payload in rows:
@@ -107,8 +113,12 @@ class JournalReader(Closing):
                 up_to = number
         return Page(events, max(end, start), start - after)
 
-    def last(self, *, stream: str | None = None, method: str | None = None) -> list[bytes]:
+    def last(
+        self, *, stream: str | None = None, method: str | None = None, alerts: bool = False
+    ) -> list[bytes]:
         """How things stand: of each stream and method the newest window's events, all people's.
+
+        With ``alerts`` and without a method also the alerts that have begun and not ended.
 
         Returns:
             JSON, marked as retained, in the order of the numbers.
@@ -116,13 +126,13 @@ class JournalReader(Closing):
         found: list[tuple[int, bytes]] = []
         with explain(self.path):
             topics = self._database.execute(
-                "SELECT stream, method, number FROM topics WHERE number >= :first"
-                " AND (:stream IS NULL OR stream = :stream)"
-                " AND (:method IS NULL OR method = :method)",
-                {"first": self.first, "stream": stream, "method": method},
+                "SELECT stream, method, number FROM topics"  # noqa: S608 - a constant
+                f" WHERE number >= :first AND {_WANTED}",
+                {"first": self.first, "stream": stream, "method": method, "alerts": alerts},
             ).fetchall()
             for topic in topics:
-                found += self._newest_window(*topic)
+                if topic[1] != ALERTS:  # the newest of all, which may be an end
+                    found += self._newest_window(*topic)
         return [payload for _, payload in sorted(found)]
 
     def _newest_window(self, stream: str, method: str, number: int) -> list[tuple[int, bytes]]:
@@ -134,7 +144,7 @@ class JournalReader(Closing):
         ).fetchall()
         read = [(at, decode([b"", payload])) for at, payload in rows]
         people: dict[int | None, tuple[int, bytes]] = {}
-        for at, event in read:
+        for at, event in read:  # of an alert, there is one
             if _window(event) != _window(read[0][1]):
                 break
             marked = msgspec.structs.replace(event, retained=True)
@@ -146,24 +156,29 @@ class JournalReader(Closing):
         with explain(self.path):
             return int(
                 self._one(
-                    "SELECT min(number) FROM events WHERE published_at_ns >= ?",
+                    "SELECT min(number) FROM events WHERE published_at_ns >= :since",
                     self.head + 1,
-                    published_at_ns,
+                    {"since": published_at_ns},
                 )
             )
 
-    def newest(self, limit: int, *, stream: str | None = None, method: str | None = None) -> int:
+    def newest(
+        self,
+        limit: int,
+        *,
+        stream: str | None = None,
+        method: str | None = None,
+        alerts: bool = False,
+    ) -> int:
         """The number of the last but ``limit`` of a stream's and method's events."""
         with explain(self.path):
             return int(
                 self._one(
-                    "SELECT min(number) FROM (SELECT number FROM events"
-                    " WHERE (?1 IS NULL OR stream = ?1) AND (?2 IS NULL OR method = ?2)"
-                    " ORDER BY number DESC LIMIT ?3)",
+                    "SELECT min(number) FROM (SELECT number FROM events"  # noqa: S608 - a constant
+                    f" WHERE {_WANTED}"
+                    " ORDER BY number DESC LIMIT :limit)",
                     self.head + 1,
-                    stream,
-                    method,
-                    limit,
+                    {"stream": stream, "method": method, "alerts": alerts, "limit": limit},
                 )
             )
 
@@ -171,12 +186,12 @@ class JournalReader(Closing):
         """Release the file."""
         self._database.close()
 
-    def _one(self, query: str, otherwise: Any, *values: object) -> Any:
-        row = self._database.execute(query, values).fetchone()
+    def _one(self, query: str, otherwise: Any, values: Mapping[str, object] | None = None) -> Any:
+        row = self._database.execute(query, values or {}).fetchone()
         return otherwise if row is None or row[0] is None else row[0]
 
 
-def _window(event: Event) -> tuple[str, int]:
+def _window(event: AnyEvent) -> tuple[str, int]:
     return event.session, event.window.index
 
 

@@ -1,4 +1,4 @@
-"""The journal's process: keeps what inference predicts, and only then publishes it."""
+"""The journal's process: keeps what inference and rules say, and only then publishes it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jack_stream.events.announcer import Announcer
 from jack_stream.events.feed import FeedInlet
 from jack_stream.events.journal import Journal, set_aside
 from jack_stream.events.replay import ReplayServer
-from jack_stream.events.schema import Event, encode
+from jack_stream.events.schema import AnyEvent, encode
 from jack_stream.wire.health import HealthReporter
 
 __all__ = ["Keeper", "run"]
@@ -132,7 +132,7 @@ class Keeper(Closing):
         if self.journal is not None:
             self.journal.close()
 
-    def _kept(self, events: Sequence[Event]) -> list[list[bytes]]:
+    def _kept(self, events: Sequence[AnyEvent]) -> list[list[bytes]]:
         """The events as they are to be published, journalled if that is possible."""
         for _ in range(2):  # once more in a new file if this one turns out to be damaged
             if self.journal is None or (self.trouble and not self._trial_until_s):

@@ -9,7 +9,7 @@ import zmq
 
 from jack_stream.closing import Closing
 from jack_stream.errors import ConfigError
-from jack_stream.events.schema import Event, encode
+from jack_stream.events.schema import AnyEvent, encode
 from jack_stream.wire.endpoint import bind
 
 __all__ = ["HIGH_WATER_MARK", "EventOutlet", "EventPublisher"]
@@ -38,7 +38,7 @@ class EventOutlet(ABC, Closing):
         return seq
 
     @abstractmethod
-    def publish(self, event: Event) -> None:
+    def publish(self, event: AnyEvent) -> None:
         """Hand an event on."""
 
     def tend(self) -> None:
@@ -81,7 +81,7 @@ class EventPublisher(EventOutlet):
             self._socket.close()
             raise
 
-    def publish(self, event: Event) -> None:
+    def publish(self, event: AnyEvent) -> None:
         """Send an event to all who subscribed to it."""
         self._socket.send_multipart(encode(event))
         self.published += 1

@@ -64,13 +64,14 @@ class ReplayClient:
         """Ask for the events that follow a number."""
         self._ask(ReplayRequest(
             id=secrets.token_hex(8), request="events", after=after, limit=MAX_EVENTS,
-            stream=self._stream, method=self._method,
+            stream=self._stream, method=self._method, alerts=True,
         ))  # fmt: skip
 
     def ask_last(self) -> None:
         """Ask how things stand."""
         self._ask(ReplayRequest(
-            id=secrets.token_hex(8), request="last", stream=self._stream, method=self._method
+            id=secrets.token_hex(8), request="last", stream=self._stream, method=self._method,
+            alerts=True,
         ))  # fmt: skip
 
     def take(self) -> tuple[ReplayRequest, ReplayHeader, list[bytes]] | None:

@@ -36,7 +36,8 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
         after: the number.
         limit: the most events in the reply.
         stream: only this stream's.
-        method: only this method's.
+        method: only this method's, and no alerts.
+        alerts: alerts, too; who does not ask for them knows nothing of them.
     """
 
     v: Literal[1] = 1
@@ -46,6 +47,7 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_EVENTS)] = 500
     stream: _Name | None = None
     method: _Name | None = None
+    alerts: bool = False
 
 
 class ReplayHeader(msgspec.Struct, frozen=True, kw_only=True, tag="replay", tag_field="type"):
@@ -163,12 +165,15 @@ class ReplayServer:
         with JournalReader(self._path) as reader:
             up_to, gone = reader.head, 0
             if request.request == "last":
-                events = reader.last(stream=request.stream, method=request.method)
+                events = reader.last(
+                    stream=request.stream, method=request.method, alerts=request.alerts
+                )
             else:
                 page = reader.page(
                     request.after,
                     stream=request.stream,
                     method=request.method,
+                    alerts=request.alerts,
                     limit=request.limit,
                     max_bytes=MAX_REPLY_BYTES,
                 )

@@ -1,8 +1,8 @@
-"""What an emotion event says. Fields are only ever added within a schema version."""
+"""What events and alerts say. Fields are only ever added within a schema version."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -10,6 +10,8 @@ from jack_stream.errors import WireError
 
 __all__ = [
     "SCHEMA_VERSION",
+    "Alert",
+    "AnyEvent",
     "Event",
     "EventSegment",
     "EventWindow",
@@ -164,22 +166,72 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag="emotion", tag_field=
     purpose: str = "not stated"
 
 
+class Alert(msgspec.Struct, frozen=True, kw_only=True, tag="alert", tag_field="type"):
+    """The condition of a rule has held for long enough, or holds no longer.
+
+    Attributes:
+        v: schema version.
+        stream: name of the stream.
+        seq: counts the alerts of this stream, rule and session from 0 without gaps.
+        session: a random name of the rules' memory; it outlives restarts.
+        rule: name of the rule.
+        person: as in the events that it speaks of.
+        state: ``began`` or ``ended``; each end follows its beginning.
+        reason: ``above`` for a beginning. For an end ``below``; ``gone`` if nothing was said of the
+            person, or of the scene, for too long; ``removed`` if the rule is no longer there.
+        since_ns: the end of the window from which on the condition held.
+        at_ns: the end of the window with which the alert began or ended; for ``gone``, when the
+            last window had been over for too long.
+        value: the sum of the labels' probabilities, smoothed, 0 to 1.
+        labels: the classes that were summed.
+        window: the newest that it rests on.
+        model: who said so.
+        purpose: as in the events.
+        published_at_ns: when the alert was made.
+        position: where it stands in the journal; None if it is in none.
+        retained: whether it was sent only to say how things stood when the subscriber came.
+    """
+
+    v: int = SCHEMA_VERSION
+    stream: str
+    seq: int
+    session: str
+    rule: str
+    person: int | None = None
+    state: Literal["began", "ended"]
+    reason: Literal["above", "below", "gone", "removed"]
+    since_ns: int
+    at_ns: int
+    value: float
+    labels: tuple[str, ...]
+    window: EventWindow
+    model: ModelInfo
+    purpose: str = "not stated"
+    published_at_ns: int
+    position: Position | None = None
+    retained: bool = False
+
+
+AnyEvent: TypeAlias = Event | Alert
+
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Event)
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 
-def topic_of(event: Event) -> bytes:
-    """``event.<stream>.<method>``."""
+def topic_of(event: AnyEvent) -> bytes:
+    """``event.<stream>.<method>``, or ``alert.<stream>.<rule>``."""
+    if isinstance(event, Alert):
+        return f"alert.{event.stream}.{event.rule}".encode()
     return f"event.{event.stream}.{event.model.method}".encode()
 
 
-def encode(event: Event) -> list[bytes]:
-    """The topic and the JSON of an event, as they are published."""
+def encode(event: AnyEvent) -> list[bytes]:
+    """The topic and the JSON of an event or alert, as they are published."""
     return [topic_of(event), _encoder.encode(event)]
 
 
-def decode(parts: list[bytes]) -> Event:
-    """Read an event as it is received.
+def decode(parts: list[bytes]) -> AnyEvent:
+    """Read an event or alert as it is received.
 
     Raises:
         WireError: it is not an event of a version that this release knows.

@@ -17,7 +17,7 @@ from jack_stream.events.announcer import TOPIC, Announcement, read_announcement
 from jack_stream.events.place import Place
 from jack_stream.events.recovery import ReplayClient
 from jack_stream.events.replay import ReplayHeader, ReplayRequest
-from jack_stream.events.schema import Event, decode
+from jack_stream.events.schema import Alert, AnyEvent, Event, decode, topic_of
 from jack_stream.wire.access import HERE, Access, Link
 
 __all__ = ["DEFAULT_ENDPOINT", "Subscription", "subscribe"]
@@ -32,13 +32,15 @@ _log = structlog.get_logger()
 class Subscription(Closing):
     """Iterates over events: first how things stand, then what comes, without gap or duplicate.
 
+    Alerts come among the events; :meth:`take` gives both, :meth:`alerts` only these.
+
     The publisher need not be there yet and may come and go. What is published meanwhile is fetched
     from the journal, if there is one, and comes in order before what is new.
 
     Args:
         endpoint: where events are published.
         stream: only this stream's events, all if None.
-        method: only this method's events, all if None.
+        method: only this method's events, and no alerts; all if None.
         timeout_s: iteration ends after so long without an event; never if None.
         position: where to go on: what :attr:`position` was when the program ended before.
         retained: whether the last state of each stream comes first, marked as ``retained``, for
@@ -84,9 +86,9 @@ class Subscription(Closing):
         self._method = method
         self._place = Place(position, by_stream=stream is not None)
         self._retained_due = retained and position is None
-        self._ready: deque[Event] = deque()
+        self._ready: deque[AnyEvent] = deque()
         self._handed = self._place.covered
-        self._last: dict[tuple[str, str], tuple[str, int]] = {}
+        self._last: dict[bytes, tuple[str, int]] = {}
         self._endpoint = endpoint
         self._access = access
         self._context = context or zmq.Context.instance()
@@ -104,7 +106,8 @@ class Subscription(Closing):
             self._socket.close()
             raise
         # The stream's other methods come too: its numbers are complete only with them.
-        self._socket.subscribe(f"event.{stream}." if stream else "event.")
+        for kind in ("event", "alert"):
+            self._socket.subscribe(f"{kind}.{stream}." if stream else f"{kind}.")
         self._socket.subscribe(TOPIC)
         if replay is not None:
             self._connect_replay(replay)
@@ -127,6 +130,13 @@ class Subscription(Closing):
     def next(self, timeout_s: float | None = None) -> Event | None:
         """The next event, or None if none comes for ``timeout_s`` seconds (None waits for ever)."""
         until = None if timeout_s is None else time.monotonic() + timeout_s
+        while isinstance(said := self.take(timeout_s), Alert):
+            timeout_s = None if until is None else max(0.0, until - time.monotonic())
+        return said
+
+    def take(self, timeout_s: float | None = None) -> AnyEvent | None:
+        """The next event or alert, as :meth:`next`."""
+        until = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._ready:
             left_ms = _POLL_MS if until is None else int((until - time.monotonic()) * 1000)
             self._turn(max(0, min(left_ms, _POLL_MS)))
@@ -135,8 +145,14 @@ class Subscription(Closing):
         event = self._ready.popleft()
         if event.position is not None and not event.retained:
             self._handed = event.position.number
-        self.received += 1
+        self.received += isinstance(event, Event)
         return event
+
+    def alerts(self) -> Iterator[Alert]:
+        """The alerts as they come; first those that have begun and not ended."""
+        while (said := self.take(self._timeout_s)) is not None:
+            if isinstance(said, Alert):
+                yield said
 
     def __iter__(self) -> Iterator[Event]:
         while (event := self.next(self._timeout_s)) is not None:
@@ -241,11 +257,15 @@ class Subscription(Closing):
         for event in events:
             self._admit(event)
 
-    def _admit(self, event: Event) -> None:
+    def _admit(self, event: AnyEvent) -> None:
         """Make an event ready to be handed out, unless it was."""
-        if self._method is not None and event.model.method != self._method:
+        is_alert = isinstance(event, Alert)
+        if self._method is not None and (is_alert or event.model.method != self._method):
             return
-        key = (event.stream, event.model.method)
+        if is_alert and event.retained:  # it need not be the rule's newest
+            self._ready.append(event)
+            return
+        key = topic_of(event)
         session, seq = self._last.get(key, (event.session, event.seq - 1))
         if session == event.session:
             if event.seq <= seq and self._place.journal:
@@ -289,12 +309,13 @@ def subscribe(
 ) -> Subscription:
     """Receive events as they are published.
 
-    Each turn of ``for event in subscribe():`` gives one :class:`Event`.
+    Each turn of ``for event in subscribe():`` gives one :class:`Event`, each of
+    ``for alert in subscribe().alerts():`` one :class:`Alert`.
 
     Args:
         endpoint: where events are published (``events.endpoint`` of the configuration).
         stream: only this stream's events.
-        method: only this method's events.
+        method: only this method's events, and no alerts.
         timeout_s: iteration ends after so long without an event.
         position: where to go on, as :attr:`Subscription.position` was.
         retained: whether the last state of each stream comes first, marked as ``retained``.

@@ -19,7 +19,7 @@ from jack_stream.cli.app import app
 from jack_stream.cli.events import moment
 from jack_stream.errors import JournalError, UsageError
 from jack_stream.events.journal import Journal
-from tests.events.making import event
+from tests.events.making import alert, event
 
 NOW_NS = 1_772_352_000 * 10**9  # 2026-03-01T08:00:00Z
 MINUTE_NS = 60 * 10**9
@@ -91,6 +91,16 @@ def test_csv_has_a_row_per_event(path: Path) -> None:
     assert rows[3]["published_at"] == "2026-03-01T08:03:00.000+00:00"
     assert rows[3]["trained"] == "False"
     assert (rows[3]["label"], rows[3]["confidence"]) == ("happy", "0.75")
+
+
+def test_alerts_stand_out_among_the_events_and_are_no_rows_of_csv(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.keep([alert(published_at_ns=NOW_NS), alert(1, state="ended", reason="gone")], {})
+    table = _run(path, "-n", "3").output.splitlines()
+    assert "person 1  ALERT unhappy began, sad+angry 75%" in table[2]
+    assert "person 1  ALERT unhappy ended, sad+angry 75% gone" in table[3]
+    assert _numbers(path, "-n", "3") == [60, 61, 62]
+    assert len(_run(path, "--csv").output.splitlines()) == 1 + 60
 
 
 def test_follow_goes_on_with_what_is_written(path: Path) -> None:

@@ -1,13 +1,13 @@
-"""Events that are made up."""
+"""Events and alerts that are made up."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from jack_stream.clock import NS_PER_S
-from jack_stream.events.schema import Event, EventWindow, Latency, ModelInfo
+from jack_stream.events.schema import Alert, Event, EventWindow, Latency, ModelInfo
 
-__all__ = ["event"]
+__all__ = ["alert", "event"]
 
 
 def event(
@@ -46,3 +46,25 @@ def event(
         ),
     }
     return Event(**(known | fields))
+
+
+def alert(seq: int = 0, *, rule: str = "unhappy", **fields: Any) -> Alert:
+    """An alert about the person of :func:`event`."""
+    about = event()
+    known: dict[str, Any] = {
+        "stream": about.stream,
+        "seq": seq,
+        "session": "beef0001",
+        "rule": rule,
+        "person": about.person,
+        "state": "began",
+        "reason": "above",
+        "since_ns": NS_PER_S,
+        "at_ns": 2 * NS_PER_S,
+        "value": 0.75,
+        "labels": ("sad", "angry"),
+        "window": about.window,
+        "model": about.model,
+        "published_at_ns": 3 * NS_PER_S,
+    }
+    return Alert(**(known | fields))

@@ -23,8 +23,10 @@ from jack_stream.events.feed import EventFeed, FeedInlet
 from jack_stream.events.journal import Journal
 from jack_stream.events.journal_reader import JournalReader
 from jack_stream.events.process import Keeper
+from jack_stream.events.schema import Alert, AnyEvent
 from jack_stream.events.subscriber import Subscription
 from tests.events.houses import House, made
+from tests.events.making import alert
 from tests.faults.journal_kills import run as run_kills
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,6 +126,82 @@ def test_one_streams_subscriber_misses_nothing_of_it(
         with house.subscribe(position=f"{name}:0", stream=stream, method=method) as again:
             assert [again.next(20) for _ in range(wanted)] == found
             assert again.next(0.2) is None
+
+
+def _with_alerts(house: House, feed: EventFeed) -> None:
+    """An event, an alert, an event, an end, an event of another stream, an alert, an event."""
+    for said in (
+        None, alert(0), None, alert(1, state="ended", reason="below"), "hall",
+        alert(0, rule="angry"), None,
+    ):  # fmt: skip
+        if isinstance(said, Alert):
+            feed.publish(said)
+        else:
+            house.send(feed, stream=said or "door")
+    house.until(lambda: feed.tend() or feed.waiting == 0)
+
+
+def _kinds(found: list[AnyEvent | None]) -> str:
+    return "".join("-" if e is None else "a" if isinstance(e, Alert) else "e" for e in found)
+
+
+@pytest.mark.parametrize(("stream", "kinds"), [(None, "eaeaeae-"), ("door", "eaeaae-")])
+def test_alerts_come_among_the_events_in_their_order_and_without_gap(
+    house: House, stream: str | None, kinds: str
+) -> None:
+    with house.running(), house.feed() as feed:
+        with _synced(house, stream=stream) as live:
+            _with_alerts(house, feed)
+            heard = [live.take(20) for _ in kinds[:-1]] + [live.take(0.2)]
+            assert _kinds(heard) == kinds
+            assert (live.missed, live.malformed, live.gone) == (0, 0, 0)
+            name = str(live.position).partition(":")[0]
+        with house.subscribe(position=f"{name}:0", stream=stream) as later:
+            assert [later.take(20) for _ in kinds[:-1]] == heard[:-1]
+        with house.subscribe(position=f"{name}:0", stream=stream) as only_events:
+            assert _seqs(only_events, kinds.count("e"))
+            assert only_events.next(0.2) is None
+            assert only_events.received == kinds.count("e")
+            assert str(only_events.position) == f"{name}:7"
+        with house.subscribe(position=f"{name}:0", stream=stream, timeout_s=0.3) as only_alerts:
+            assert [one.rule for one in only_alerts.alerts()] == ["unhappy", "unhappy", "angry"]
+
+
+def test_who_does_not_know_alerts_is_sent_none_and_misses_nothing(house: House) -> None:
+    """As a reader of the first release: it asks without ``alerts`` and knows emotions only."""
+    asking: zmq.Socket[bytes]
+    with house.running(), house.feed() as feed, zmq.Context.instance().socket(zmq.REQ) as asking:
+        _with_alerts(house, feed)
+        asking.connect(house.config.replay_endpoint)
+        for request in ("events", "last"):
+            asking.send_json({"request": request})
+            assert asking.poll(10_000)
+            head, *payloads = asking.recv_multipart()
+            assert json.loads(head)["up_to"] == 7
+            assert {json.loads(one)["type"] for one in payloads} == {"emotion"}
+            assert len(payloads) == {"events": 4, "last": 2}[request]
+
+
+def test_a_late_joiner_hears_of_the_alerts_that_have_not_ended(house: House) -> None:
+    with house.running(), house.feed() as feed:
+        _with_alerts(house, feed)
+        feed.publish(alert(1, rule="angry", person=2))
+        house.until(lambda: feed.tend() or feed.waiting == 0)
+        with house.subscribe(timeout_s=0.5) as late:
+            found = list(late.alerts())
+            assert [(e.rule, e.person, e.retained) for e in found] == [
+                ("angry", 1, True), ("angry", 2, True),
+            ]  # fmt: skip
+            feed.publish(alert(2, rule="angry", state="ended", reason="below"))
+            ended = late.take(20)
+            assert isinstance(ended, Alert)
+            assert (ended.seq, ended.state, ended.retained, late.missed) == (2, "ended", False, 0)
+    with house.running(), house.feed() as feed, _synced(house, retained=False) as after:
+        house.send(feed)
+        event = after.next(20)
+        assert event is not None
+        assert event.position is not None
+        assert event.position.previous == 9, "alerts count among a stream's events"
 
 
 def test_a_late_joiner_hears_at_once_how_things_stand(house: House) -> None:

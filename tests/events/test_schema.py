@@ -11,8 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jack_stream.errors import WireError
-from jack_stream.events.schema import Event, EventSegment, Position, decode, encode, topic_of
-from tests.events.making import event
+from jack_stream.events.schema import (
+    AnyEvent,
+    EventSegment,
+    Position,
+    decode,
+    encode,
+    topic_of,
+)
+from tests.events.making import alert, event
 
 _SEGMENT = EventSegment(label="sad", score=0.5, start_ns=1, end_ns=2, start_s=0.0, end_s=1.0)
 
@@ -24,9 +31,11 @@ _SEGMENT = EventSegment(label="sad", score=0.5, start_ns=1, end_ns=2, start_s=0.
         event(7, person=None, method="vaanet", modalities=("video", "audio")),
         event(degraded=("audio missing",), support=0.5, segments=(_SEGMENT,), trained=False),
         event(position=Position(journal="cafe", number=7, previous=5), retained=True),
+        alert(),
+        alert(3, person=None, state="ended", reason="gone", retained=True),
     ],
 )
-def test_what_goes_in_comes_out(made: Event) -> None:
+def test_what_goes_in_comes_out(made: AnyEvent) -> None:
     assert decode(encode(made)) == made
 
 
@@ -64,6 +73,32 @@ def test_the_payload_is_plain_json_with_these_keys() -> None:
         "position": None,
         "retained": False,
         "purpose": "not stated",
+    }
+
+
+def test_an_alerts_payload_is_plain_json_with_these_keys() -> None:
+    topic, payload = encode(alert(7))
+    assert topic == b"alert.door.unhappy"
+    assert json.loads(payload) == {
+        "type": "alert",
+        "v": 1,
+        "stream": "door",
+        "seq": 7,
+        "session": "beef0001",
+        "rule": "unhappy",
+        "person": 1,
+        "state": "began",
+        "reason": "above",
+        "since_ns": 10**9,
+        "at_ns": 2 * 10**9,
+        "value": 0.75,
+        "labels": ["sad", "angry"],
+        "window": {"index": 0, "start_ns": 0, "end_ns": 2 * 10**9, "start_s": 0.0, "end_s": 2.0},
+        "model": {"method": "bpm-gcn", "bundle": "d" * 64, "trained": True},
+        "purpose": "not stated",
+        "published_at_ns": 3 * 10**9,
+        "position": None,
+        "retained": False,
     }
 
 
