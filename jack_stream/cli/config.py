@@ -27,11 +27,15 @@ def check(name: _Name, overrides: SetOption = None) -> None:
 
 @app.command()
 def show(name: _Name, overrides: SetOption = None) -> None:
-    """Print a configuration with all defaults filled in, and passwords in addresses hidden."""
+    """Print a configuration with all defaults filled in, and passwords and tokens hidden."""
     from jack_stream.capture.redact import redact  # noqa: PLC0415
     from jack_stream.config import dumps  # noqa: PLC0415
 
-    typer.echo(redact(dumps(load_config(name, overrides))), nl=False)
+    config = load_config(name, overrides)
+    if config.view.token is not None:
+        hidden = config.view.model_copy(update={"token": "***"})
+        config = config.model_copy(update={"view": hidden})
+    typer.echo(redact(dumps(config)), nl=False)
 
 
 @app.command("list")

@@ -47,12 +47,15 @@ def run(
     config: ConfigOption,
     overrides: SetOption = None,
     show: Annotated[bool, typer.Option("--watch", help="Show the live view.")] = False,
+    page: Annotated[bool, typer.Option("--view", help="Serve the live page, too.")] = False,
 ) -> None:
     """Start all processes of a configuration and keep them alive, until Ctrl-C or SIGTERM.
 
     Files end by themselves. Events are published at `events.endpoint`; look at them with
     `jack-stream watch` from another terminal.
     """
+    if page:
+        overrides = [*(overrides or ()), "view.enabled=true"]
     loaded = load_config(config, overrides)
     check_before_start(loaded)
     stop = stop_on_signals()

@@ -27,6 +27,7 @@ def worker(
         "inference": "inference",
         "gate": "gate",
         "metrics": "metrics",
+        "view": "view",
     }
     if role not in roles:
         raise typer.BadParameter(f"{role!r} is none of {', '.join(roles)}")

@@ -19,10 +19,10 @@ from jack_stream.config.system import (
     EventsSettings,
     GateSettings,
     JournalSettings,
-    MetricsSettings,
     RecycleSettings,
     RuntimeSettings,
 )
+from jack_stream.config.web import MetricsSettings, ViewSettings
 from jack_stream.config.whole import Config, default_journal
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "SceneSettings",
     "StreamSettings",
     "Use",
+    "ViewSettings",
     "default_journal",
     "dumps",
     "load",

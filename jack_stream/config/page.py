@@ -104,7 +104,8 @@ def _limit(limit: Any) -> str:
         attribute, words = _SIGNS[type(limit)]
         return f"{words} {getattr(limit, attribute)}"
     if isinstance(limit, MinLen):
-        return "not empty"
+        few = limit.min_length == 1
+        return "not empty" if few else f"of at least {limit.min_length} characters"
     pattern = getattr(limit, "pattern", None)
     return f"like `{pattern}`" if pattern else ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from jack_stream.config.fields import Section
 
@@ -25,7 +25,9 @@ Use: TypeAlias = Literal[
     "other",
 ]
 _PROHIBITED = ("workplace", "education")
-_Sentence = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000)]
+_Sentence = Annotated[
+    str, StringConstraints(max_length=1000), AfterValidator(lambda text: " ".join(text.split()))
+]
 
 
 class PurposeSettings(Section):

@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from jack_stream.config.fields import Endpoint, PublicEndpoint, Section
-from jack_stream.errors import ConfigError
 from jack_stream.log import LogFormat
-from jack_stream.wire.endpoint import check_endpoint
 from jack_stream.wire.keys import default_folder
 from jack_stream.wire.policy import Policy
 
@@ -18,7 +16,6 @@ __all__ = [
     "EventsSettings",
     "GateSettings",
     "JournalSettings",
-    "MetricsSettings",
     "RecycleSettings",
     "RuntimeSettings",
 ]
@@ -86,40 +83,6 @@ class RecycleSettings(Section):
         description="When it holds so many MiB of memory; never for its size if absent. Twice that"
         " is needed while both run.",
     )
-
-
-class MetricsSettings(Section):
-    """Health and metrics over HTTP: `/healthz` and `/metrics`, without keys or encryption."""
-
-    address: str = Field(
-        default="127.0.0.1:9577",
-        pattern=r"^(off|(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5})$",
-        description='HOST:PORT to answer at; "off" for none.',
-    )
-    public: bool = Field(
-        default=False,
-        description="true: the address may be one that other machines reach. Whoever reaches it"
-        " reads the streams' names and when something happens there.",
-    )
-
-    @model_validator(mode="after")
-    def _is_local_or_meant(self) -> MetricsSettings:
-        if self.address != "off" and not self.public:
-            try:
-                check_endpoint(f"tcp://{self.address}")
-            except ConfigError as error:
-                raise ValueError(
-                    f"metrics.address {self.address!r} can be reached from other machines, which"
-                    " would read the streams' names and when something happens there, without keys;"
-                    " set metrics.public = true if that is meant"
-                ) from error
-        return self
-
-    @property
-    def place(self) -> tuple[str, int]:
-        """Host and port."""
-        host, _, port = self.address.rpartition(":")
-        return host.strip("[]"), int(port)
 
 
 class GateSettings(Section):

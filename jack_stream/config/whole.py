@@ -16,10 +16,10 @@ from jack_stream.config.system import (
     EventsSettings,
     GateSettings,
     JournalSettings,
-    MetricsSettings,
     RecycleSettings,
     RuntimeSettings,
 )
+from jack_stream.config.web import MetricsSettings, ViewSettings
 from jack_stream.errors import ConfigError
 from jack_stream.wire.policy import Policy
 
@@ -35,6 +35,7 @@ class Config(Section):
     journal: JournalSettings = JournalSettings()
     gate: GateSettings | None = None
     metrics: MetricsSettings = MetricsSettings()
+    view: ViewSettings = ViewSettings()
     recycle: RecycleSettings = RecycleSettings()
     streams: tuple[StreamSettings, ...] = Field(min_length=1)
 
@@ -57,6 +58,12 @@ class Config(Section):
             raise ValueError(
                 "[recycle] needs the journal and the live policy: two processes take turns then"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _page_holds_nothing_up(self) -> Config:
+        if self.view.enabled and self.runtime.policy is not Policy.LIVE:
+            raise ValueError("[view] needs the live policy: captures would wait for a slow page")
         return self
 
     @property

@@ -11,7 +11,16 @@ from jack_stream.errors import ConfigError
 __all__ = ["Role", "WorkerPlan", "plan", "sources"]
 
 Role: TypeAlias = Literal[
-    "camera", "microphone", "scene", "recording", "pose", "journal", "inference", "gate", "metrics"
+    "camera",
+    "microphone",
+    "scene",
+    "recording",
+    "pose",
+    "journal",
+    "inference",
+    "gate",
+    "metrics",
+    "view",
 ]
 
 
@@ -66,7 +75,8 @@ def plan(config: Config) -> list[WorkerPlan]:
     gates = [] if config.gate is None else [WorkerPlan("gate")]
     journals = [WorkerPlan("journal")] if config.journal.enabled else []
     metrics = [] if config.metrics.address == "off" else [WorkerPlan("metrics")]
-    return [*workers, WorkerPlan("inference"), *gates, *journals, *metrics]
+    views = [WorkerPlan("view")] if config.view.enabled else []
+    return [*workers, WorkerPlan("inference"), *gates, *journals, *metrics, *views]
 
 
 def sources(config: Config, stream: str, *, poses_only: bool = False) -> list[str]:

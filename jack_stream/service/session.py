@@ -18,6 +18,7 @@ from jack_stream.config import (
     RecordingSettings,
     RecycleSettings,
     StreamSettings,
+    ViewSettings,
 )
 from jack_stream.events.schema import Event
 from jack_stream.events.subscriber import Subscription
@@ -46,7 +47,8 @@ def _moved(config: Config, folder: Path) -> Config:
     journal = JournalSettings(enabled=False)
     metrics = MetricsSettings(address="off")
     update = {"runtime": runtime, "events": events, "journal": journal, "metrics": metrics}
-    return config.model_copy(update={**update, "recycle": RecycleSettings()})
+    update |= {"recycle": RecycleSettings(), "view": ViewSettings()}
+    return config.model_copy(update=update)
 
 
 def recorded(config: Config, recording: Path, *, fast: bool) -> Config:

@@ -61,7 +61,9 @@ class Supervisor:
         patient = config.runtime.policy is Policy.LOSSLESS
         self.children = {one.name: Child(one, may_wait=patient) for one in plan(config)}
         remote = any(stream.remote is not None for stream in config.streams)
-        roles = {"pose", "inference", "journal", "metrics"} | (set() if remote else {"gate"})
+        roles = {"pose", "inference", "journal", "metrics", "view"} | (
+            set() if remote else {"gate"}
+        )
         self._sources = [c for c in self.children.values() if c.plan.role not in roles]
         self._config = config
         self._config_json = config.model_dump_json()

@@ -92,6 +92,11 @@ def run(
 
             web.run(config, stop=stop, health=health)
             return
+        if worker.role == "view":
+            from jack_stream.view.page import process as view  # noqa: PLC0415
+
+            view.run(config, stop=stop, health=health)
+            return
         if worker.role == "gate":
             from jack_stream.service import gate  # noqa: PLC0415
 

@@ -68,6 +68,13 @@ def test_all_streams_share_one_inference() -> None:
     assert names == ["camera.a", "pose.a", "scene.b", "inference", "journal", "metrics"]
 
 
+def test_a_page_is_a_process_of_its_own_and_not_where_captures_would_wait_for_it() -> None:
+    table = {"view": {"enabled": True}, "streams": [{"name": "b", "scene": {}}]}
+    assert plan(parse(table, "test"))[-1].name == "view"
+    with pytest.raises(ConfigError, match="needs the live policy"):
+        parse({**table, "runtime": {"policy": "lossless"}}, "test")
+
+
 def test_a_stream_is_recorded_from_all_its_processes() -> None:
     config = _config("bpm-gcn", camera=CAMERA, microphone={}, pose={})
     every = [f"ipc:///run/j/door.{role}" for role in ("camera", "microphone", "pose")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -48,6 +49,12 @@ def _write(folder: Path, sockets: Path, source: Path) -> Path:
     path = folder / "loop.toml"
     path.write_text(dumps(parse(table, path.name)), encoding="utf-8")
     return path
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _noise(seconds: float) -> NDArray[np.float32]:
@@ -111,20 +118,26 @@ def _published(reports: Receiver) -> int:
 def test_a_killed_camera_comes_back_and_sigterm_ends_all_in_time(
     looped: Path, tmp_path: Path
 ) -> None:
+    page = ("--view", "--set", f"view.address=127.0.0.1:{_free_port()}")
     with (
         capture_events(load(looped).events.endpoint) as events,
         Receiver([load(looped).events.health_endpoint], {"health"}) as reports,
-        started(tmp_path, "run", "-c", str(looped)) as run,
+        started(tmp_path, "run", "-c", str(looped), *page) as run,
     ):
         _wait_for_more(events, 2, START_S)
         before = _children(run.process.pid)
-        assert set(before) == {"camera", "journal", "inference"}
+        assert set(before) == {"camera", "journal", "inference", "view"}
+
+        os.kill(before["view"], signal.SIGSTOP)
+        _wait_for_more(events, 3, 60)  # a page that hangs holds nobody up
+        os.kill(before["view"], signal.SIGKILL)
+        _until(lambda: _children(run.process.pid).get("view", 0) not in (0, before["view"]), 60)
 
         os.kill(before["camera"], signal.SIGKILL)
         _until(lambda: _children(run.process.pid).get("camera", 0) not in (0, before["camera"]), 60)
         _wait_for_more(events, 3, 60)
         after = _children(run.process.pid)
-        assert after["inference"] == before["inference"], "the other process is left alone"
+        assert after["inference"] == before["inference"], "the other processes are left alone"
         assert "died (exit code -9)" in run.err
 
         began_s = time.monotonic()

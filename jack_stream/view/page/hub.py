@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import structlog
 
 from jack_stream.config import Config
-from jack_stream.events.schema import Event, encode
+from jack_stream.events.schema import AnyEvent, encode
 from jack_stream.events.subscriber import Subscription
 from jack_stream.service.plan import sources
-from jack_stream.view.faces import FaceBlur
 from jack_stream.view.page.looking import Looking
 from jack_stream.view.page.pictures import Pictures, Rendition
 from jack_stream.view.page.viewer import Viewer
 from jack_stream.wire.messages import Health
 from jack_stream.wire.receiver import Receiver
+
+if TYPE_CHECKING:
+    from jack_stream.view.faces import FaceBlur
 
 __all__ = ["Hub"]
 
@@ -39,14 +42,16 @@ class Hub:
     per size, for however many browsers.
 
     Args:
-        config: the system that is looked at.
-        show_faces: leave faces as they are.
+        config: the system that is looked at; ``config.view`` says whether faces are shown.
+
+    Attributes:
+        counters: ``pictures`` that were sent, ``dismissed`` browsers that took nothing.
     """
 
-    def __init__(self, config: Config, *, show_faces: bool) -> None:
+    def __init__(self, config: Config) -> None:
         self.config = config
         self.streams = [stream.name for stream in config.streams]
-        self._show_faces = show_faces
+        self.counters: Counter[str] = Counter()
         self._viewers: set[Viewer] = set()
         self._events: deque[str] = deque(maxlen=_KEPT)
         self._health: dict[str, str] = {}
@@ -60,6 +65,11 @@ class Hub:
             await asyncio.gather(asyncio.to_thread(self._listen), self._show())
         finally:
             self._stop.set()
+
+    @property
+    def viewers(self) -> int:
+        """How many browsers look."""
+        return len(self._viewers)
 
     def join(self, viewer: Viewer) -> None:
         """A browser came: it gets how things stand, and then everything new."""
@@ -84,7 +94,7 @@ class Hub:
             Receiver([events.health_endpoint], {"health"}, awaited=False) as reports,
         ):
             while not self._stop.is_set():
-                event = subscription.next(_SLICE_S)
+                event = subscription.take(_SLICE_S)
                 if event is not None:
                     self._call(self._take_event, event)
                 while isinstance(report := reports.get(0), Health):
@@ -94,7 +104,7 @@ class Hub:
         with suppress(RuntimeError):  # the loop is closed: the page has ended
             self._loop.call_soon_threadsafe(function, *given)
 
-    def _take_event(self, event: Event) -> None:
+    def _take_event(self, event: AnyEvent) -> None:
         text = encode(event)[1].decode()
         self._events.append(text)
         self._tell(text)
@@ -120,6 +130,7 @@ class Hub:
                 _log.warning("a browser does not take what it is sent; it is sent away")
                 self._viewers.discard(viewer)
                 viewer.dismiss()
+                self.counters["dismissed"] += 1
 
     async def _show(self) -> None:
         """Look while there are viewers, and hand pictures out."""
@@ -131,7 +142,7 @@ class Hub:
             await self._show_while_watched()
 
     async def _show_while_watched(self) -> None:
-        blur = None if self._show_faces else await asyncio.to_thread(FaceBlur)
+        blur = None if self.config.view.show_faces else await asyncio.to_thread(_blur)
         pictures = {stream: Pictures(blur) for stream in self.streams}
         looking = Looking(
             {stream: sources(self.config, stream) for stream in self.streams},
@@ -168,3 +179,10 @@ class Hub:
             for viewer in viewers:
                 viewer.sent(stream, look)
                 viewer.send(data)
+                self.counters["pictures"] += 1
+
+
+def _blur() -> FaceBlur:
+    from jack_stream.view.faces import FaceBlur  # noqa: PLC0415 - MediaPipe, once someone looks
+
+    return FaceBlur()

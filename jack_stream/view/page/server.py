@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 
 import msgspec
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -25,7 +23,7 @@ from jack_stream.view.page.history import History
 from jack_stream.view.page.hub import Hub
 from jack_stream.view.page.viewer import Said, Viewer
 
-__all__ = ["make_app", "serve"]
+__all__ = ["make_app"]
 
 _STATIC = Path(str(files("jack_stream.view.page"))) / "static"
 _said = msgspec.json.Decoder(Said).decode
@@ -33,24 +31,14 @@ _TRY_AGAIN_LATER = 1013
 _POLICY = 1008
 
 
-def make_app(config: Config, *, show_faces: bool = False, token: str | None = None) -> Guard:
+def make_app(config: Config, hub: Hub) -> Guard:
     """The page as an ASGI application.
 
     Args:
         config: the system to look at, which may be running or not.
-        show_faces: leave faces as they are.
-        token: what browsers must bring; None where only this machine can reach the page.
+        hub: what the page shows.
     """
     history = History(config)
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.hub = Hub(config, show_faces=show_faces)
-        running = asyncio.create_task(app.state.hub.run())
-        yield
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
 
     async def index(_: Request) -> Response:
         return FileResponse(_STATIC / "index.html")
@@ -81,21 +69,9 @@ def make_app(config: Config, *, show_faces: bool = False, token: str | None = No
             WebSocketRoute("/live", _live),
             Mount("/static", StaticFiles(directory=_STATIC)),
         ],
-        lifespan=lifespan,
     )
-    return Guard(app, token)
-
-
-async def serve(app: Guard, host: str, port: int) -> None:
-    """Serve until a signal ends it.
-
-    Raises:
-        SystemExit: the port is taken.
-    """
-    settings = uvicorn.Config(
-        app, host=host, port=port, log_level="warning", ws_max_size=4096, server_header=False
-    )
-    await uvicorn.Server(settings).serve()
+    app.state.hub = hub
+    return Guard(app, config.view.token)
 
 
 async def _live(socket: WebSocket) -> None:
