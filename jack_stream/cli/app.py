@@ -15,6 +15,7 @@ from jack_stream.cli import (
     events,
     keys,
     live,
+    notice,
     recording,
     view,
     weights,
@@ -54,6 +55,7 @@ app.command()(live.demo)
 app.command()(live.run)
 app.command()(live.watch)
 app.command()(view.view)
+app.command()(notice.notice)
 app.command()(events.events)
 app.command()(analyze.analyze)
 app.add_typer(capture.app, name="capture")

@@ -97,6 +97,7 @@ class Supervisor:
             return self._run(stop)
 
     def _run(self, stop: threading.Event) -> int:
+        _warn_of_gaps(self._config)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         inbox, outlet = context.socket(zmq.PULL), context.socket(zmq.PUB)
         try:
@@ -311,3 +312,12 @@ class Supervisor:
             if not child.wait(until_s):
                 _log.warning("did not end in time and was killed", process=name)
         self._collect(inbox, outlet)
+
+
+def _warn_of_gaps(config: Config) -> None:
+    if config.observes_people and config.purpose.gaps:
+        _log.warning(
+            "it is not stated what people are observed for or who answers for it; they must be"
+            " told (docs/purpose.md)",
+            missing=", ".join(f"purpose.{key}" for key in config.purpose.gaps),
+        )

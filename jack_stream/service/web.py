@@ -1,4 +1,4 @@
-"""The process that answers ``GET /healthz`` and ``GET /metrics``."""
+"""The process that answers ``GET /healthz``, ``GET /metrics`` and ``GET /notice``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -17,6 +18,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from jack_stream.config import Config
 from jack_stream.errors import ConfigError
 from jack_stream.service.metrics import Metrics
+from jack_stream.service.notice import language_for, notice_page
 from jack_stream.service.status import System
 from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.messages import Health
@@ -40,7 +42,7 @@ def run(config: Config, *, stop: threading.Event, health: HealthReporter) -> Non
     host, port = config.metrics.place
     with (
         Receiver([config.events.health_endpoint], {"health"}, awaited=False) as reports,
-        serving(system, host, port) as server,
+        serving(config, system, host, port) as server,
     ):
         if config.metrics.public:
             _log.warning(
@@ -62,7 +64,8 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, address: tuple[str, int], system: System) -> None:
+    def __init__(self, address: tuple[str, int], config: Config, system: System) -> None:
+        self.config = config
         self.system = system
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(Metrics(system))
@@ -93,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests += 1
-        path = self.path.partition("?")[0]
+        path = urlsplit(self.path).path
         if path == "/healthz":
             status, answer = self.server.system.answer()
             code = HTTPStatus.SERVICE_UNAVAILABLE if status == "down" else HTTPStatus.OK
@@ -101,8 +104,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(code, "application/json", body)
         elif path == "/metrics":
             self._answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(self.server.registry))
+        elif path == "/notice":
+            asked = parse_qs(urlsplit(self.path).query).get("lang", [""])[0]
+            language = language_for(asked, self.headers.get("Accept-Language", ""))
+            body = notice_page(self.server.config, language).encode()
+            self._answer(HTTPStatus.OK, "text/html; charset=utf-8", body)
         else:
-            self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"/healthz or /metrics\n")
+            self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"/healthz, /metrics or /notice\n")
 
     def _answer(self, code: HTTPStatus, content_type: str, body: bytes) -> None:
         self.send_response(code)
@@ -117,14 +125,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(system: System, host: str, port: int) -> Iterator[_Server]:
+def serving(config: Config, system: System, host: str, port: int) -> Iterator[_Server]:
     """Answer for a system in threads of their own until the block is left.
 
     Raises:
         ConfigError: the address can't be bound.
     """
     try:
-        server = _Server((host, port), system)
+        server = _Server((host, port), config, system)
     except OSError as error:
         raise ConfigError(
             f"metrics.address {host}:{port} can't be bound: {error.strerror}",

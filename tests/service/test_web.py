@@ -73,7 +73,7 @@ def system(clock: _Time) -> System:
 
 @pytest.fixture
 def address(system: System) -> Iterator[str]:
-    with serving(system, "127.0.0.1", 0) as server:
+    with serving(_config(), system, "127.0.0.1", 0) as server:
         yield f"http://127.0.0.1:{server.server_address[1]}"
 
 
@@ -146,6 +146,13 @@ def test_alerts_are_sound_and_name_only_what_there_is(address: str) -> None:
         assert set(names) <= there, rule["alert"]
 
 
+def test_who_is_observed_is_told(address: str) -> None:
+    for query, words in (("", "What is kept"), ("?lang=zh", "保存的内容")):
+        code, text = _get(f"{address}/notice{query}")
+        assert code == 200
+        assert words in text
+
+
 def test_all_is_well(address: str) -> None:
     code, text = _get(f"{address}/healthz")
     answer = json.loads(text)
@@ -186,9 +193,9 @@ def test_there_is_nothing_else(address: str) -> None:
 
 def test_a_taken_address_is_said(system: System) -> None:
     with (
-        serving(system, "127.0.0.1", 0) as server,
+        serving(_config(), system, "127.0.0.1", 0) as server,
         pytest.raises(ConfigError, match="can't be bound"),
-        serving(system, "127.0.0.1", server.server_address[1]),
+        serving(_config(), system, "127.0.0.1", server.server_address[1]),
     ):
         pass
 

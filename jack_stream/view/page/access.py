@@ -13,9 +13,11 @@ from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-__all__ = ["Guard", "is_loopback", "new_token"]
+__all__ = ["NOTICE", "Guard", "is_loopback", "new_token"]
 
 COOKIE = "jack_stream_token"
+NOTICE = "/notice"
+"""The one page that needs no token: it is for the people who are observed."""
 _A_DAY_S = 86_400
 _HEADERS = [
     (
@@ -85,7 +87,8 @@ class Guard:
             origin = urlsplit(headers.get("origin", "")).netloc
             if origin != headers.get("host", ""):
                 return "Only this page itself may open its socket."
-        if self._token is None or self._given(scope):
+        is_notice = scope["type"] == "http" and scope["path"] == NOTICE
+        if self._token is None or is_notice or self._given(scope):
             return None
         cookie = SimpleCookie(headers.get("cookie", ""))
         if COOKIE in cookie and hmac.compare_digest(cookie[COOKIE].value, self._token):

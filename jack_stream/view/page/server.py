@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -18,7 +18,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 import jack_stream
 from jack_stream.config import Config
 from jack_stream.errors import JackError
-from jack_stream.view.page.access import Guard
+from jack_stream.service.notice import language_for, notice_page
+from jack_stream.view.page.access import NOTICE, Guard
 from jack_stream.view.page.history import History
 from jack_stream.view.page.hub import Hub
 from jack_stream.view.page.viewer import Said, Viewer
@@ -52,7 +53,15 @@ def make_app(config: Config, hub: Hub) -> Guard:
             }
             for stream in config.streams
         ]
-        return JSONResponse({"version": jack_stream.__version__, "streams": streams})
+        purpose = {**config.purpose.model_dump(), "observes_people": config.observes_people}
+        return JSONResponse(
+            {"version": jack_stream.__version__, "streams": streams, "purpose": purpose}
+        )
+
+    async def notice(request: Request) -> Response:
+        asked = request.query_params.get("lang", "")
+        language = language_for(asked, request.headers.get("accept-language", ""))
+        return HTMLResponse(notice_page(config, language))
 
     async def past(request: Request) -> Response:
         try:
@@ -66,6 +75,7 @@ def make_app(config: Config, hub: Hub) -> Guard:
             Route("/", index),
             Route("/about", about),
             Route("/events", past),
+            Route(NOTICE, notice),
             WebSocketRoute("/live", _live),
             Mount("/static", StaticFiles(directory=_STATIC)),
         ],

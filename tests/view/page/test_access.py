@@ -26,7 +26,8 @@ async def _live(socket: WebSocket) -> None:
 
 
 def _client(token: str | None, host: str = "localhost:8765") -> TestClient:
-    app = Starlette(routes=[Route("/", _page), WebSocketRoute("/live", _live)])
+    routes = [Route("/", _page), Route("/notice", _page), WebSocketRoute("/live", _live)]
+    app = Starlette(routes=routes)
     return TestClient(Guard(app, token), base_url=f"http://{host}", follow_redirects=False)
 
 
@@ -75,6 +76,11 @@ def test_without_the_right_token_nothing_is_shown(token: str | None) -> None:
     assert client.get("/", params=given).status_code == 403
     with pytest.raises(WebSocketDisconnect):
         _welcome(client, "http://192.0.2.7:8765")
+
+
+def test_the_notice_is_for_all_who_reach_the_page() -> None:
+    assert _client(TOKEN, "192.0.2.7:8765").get("/notice").status_code == 200
+    assert _client(None).get("/notice", headers={"host": "evil.example"}).status_code == 403
 
 
 def test_addresses_of_this_machine_only_are_told_apart() -> None:
