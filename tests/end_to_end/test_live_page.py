@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import queue
 import shutil
 import socket
 import threading
@@ -19,12 +21,12 @@ from jack_stream.clock import NS_PER_S, Clock
 from jack_stream.config import Config, dumps, parse
 from jack_stream.events.journal import Journal
 from jack_stream.events.publisher import EventPublisher
-from jack_stream.events.schema import EventWindow
+from jack_stream.events.schema import Alert, EventWindow
 from jack_stream.testing import Scene
 from jack_stream.wire.policy import Policy
 from jack_stream.wire.publisher import Publisher
 from tests.end_to_end.commands import started
-from tests.events.making import event
+from tests.events.making import alert, event
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -58,6 +60,7 @@ class FakeSystem:
         self._session = "cafe0001"
         self._seq = 0
         self._trained = True
+        self._alerts: queue.SimpleQueue[Alert] = queue.SimpleQueue()
         self._events = EventPublisher(config.events.endpoint)
         self._thread = threading.Thread(target=self._capture)
         self._thread.start()
@@ -75,6 +78,19 @@ class FakeSystem:
         self._predicting = threading.Thread(target=self._predict)
         self._predicting.start()
 
+    def alert(self, state: str, seconds: float) -> None:
+        """Let an alert of one rule begin or end, which has held for so long."""
+        now_ns = self._clock.now_ns()
+        since_ns = self._since_ns = self._since_ns or now_ns - int(seconds * NS_PER_S)
+        reason = "above" if state == "began" else "gone"
+        self._alerts.put(
+            alert(
+                int(state == "ended"), state=state, reason=reason, since_ns=since_ns, at_ns=now_ns
+            )
+        )
+
+    _since_ns = 0
+
     def close(self) -> None:
         self._closed = True
         self._stop.set()
@@ -86,7 +102,7 @@ class FakeSystem:
 
     def _capture(self) -> None:
         scene = Scene(("happy",), seconds=600)
-        ends = [self._config.capture_endpoint("door", name) for name in ("scene", "pose")]
+        ends = [self._config.capture_endpoint("door", name) for name in ("camera", "pose")]
         with ExitStack() as stack:
             frames, poses = (
                 stack.enter_context(Publisher(e, "door", policy=Policy.LIVE, clock=self._clock))
@@ -107,6 +123,8 @@ class FakeSystem:
             now_ns = self._clock.now_ns()
             self._events.publish(self.event_at(now_ns, self._seq))
             self._seq += 1
+            while not self._alerts.empty():
+                self._events.publish(self._alerts.get())
 
     def event_at(self, now_ns: int, seq: int) -> Any:
         window = EventWindow(
@@ -121,10 +139,16 @@ class FakeSystem:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
-    stream = {"name": "door", "scene": {"seconds": 600}, "pose": {}}
+def purpose() -> dict[str, str]:
+    return {"use": "home", "text": "Who is at the door", "contact": "keeper@example.org"}
+
+
+@pytest.fixture
+def config(tmp_path: Path, purpose: dict[str, str]) -> Config:
+    stream = {"name": "door", "camera": {"source": "0"}, "pose": {}}
     return parse(
         {
+            "purpose": purpose,
             "runtime": {"directory": str(tmp_path / "run")},
             "events": {
                 "endpoint": f"ipc://{tmp_path}/events",
@@ -183,6 +207,14 @@ def page() -> Iterator[Any]:
         assert not faults
 
 
+@pytest.fixture
+def shoot(page: Any, tmp_path: Path) -> Callable[[str], None]:
+    """Keep a picture of the whole page (docs/testing.md)."""
+    folder = Path(os.environ.get("JACK_STREAM_SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return lambda name: page.screenshot(path=folder / f"{name}.png", full_page=True)
+
+
 def _await_reading(page: Any, word: str) -> None:
     page.locator(".people li b", has_text=word).first.wait_for()
 
@@ -209,7 +241,7 @@ def _serious_faults(page: Any) -> list[tuple[str, list[str]]]:
 
 
 def test_it_shows_what_is_and_what_was_and_a_keyboard_is_enough(
-    page: Any, serve: Any, system: FakeSystem, config: Config
+    page: Any, serve: Any, system: FakeSystem, config: Config, shoot: Callable[[str], None]
 ) -> None:
     now_ns = Clock().now_ns()
     with Journal(config.journal_path) as journal:
@@ -223,7 +255,10 @@ def test_it_shows_what_is_and_what_was_and_a_keyboard_is_enough(
         _await_more_colour(page, page.evaluate(COLOURED) + 20)
         page.locator(".level[aria-valuenow='-13']").wait_for()
         assert not page.locator("#untrained").is_visible()
+        assert not page.locator("#unstated").is_visible()
+        page.get_by_text("Purpose: home: Who is at the door · keeper@example.org").wait_for()
         assert _serious_faults(page) == []
+        shoot("light")
 
         stream = page.get_by_role("region", name="Stream door")
         for _ in range(10):
@@ -242,12 +277,45 @@ def test_it_shows_what_is_and_what_was_and_a_keyboard_is_enough(
         assert answer.value.ok
         _await_more_colour(page, 200)  # what was read minutes ago
         page.locator(".span", has_text="until").wait_for()
+        shoot("back")
         page.keyboard.press("End")
         page.locator(".pause[aria-pressed=false]").wait_for()
+        page.get_by_role("link", name="What people are told").click()
+        page.get_by_role("heading", name="What is kept").wait_for()
+        page.get_by_text("Home use: Who is at the door").wait_for()
+        assert _serious_faults(page) == []
+        shoot("notice")
 
 
+def test_an_alert_is_seen_and_heard_while_it_goes_on(
+    page: Any, serve: Any, system: FakeSystem, shoot: Callable[[str], None]
+) -> None:
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 390, "height": 844})
+    with serve() as url:
+        page.goto(url)
+        _await_reading(page, "happy")
+        system.alert("began", 4)
+        on = page.locator("ul[aria-live=polite] .on", has_text="Alert: unhappy, person 1")
+        on.wait_for()
+        page.reload()  # whoever comes later is told, too
+        on.wait_for()
+        _await_moving_picture(page)
+        page.locator(".stream.alerting").wait_for()
+        assert page.title() == "(1) JACK Stream"
+        assert _serious_faults(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        shoot("phone")
+        system.alert("ended", 0)
+        page.locator(".alerts .over", has_text="(out of view)").wait_for()
+        page.locator(".stream:not(.alerting)").wait_for()
+        assert on.count() == 0
+        assert page.title() == "JACK Stream"
+
+
+@pytest.mark.parametrize("purpose", [{}])
 def test_it_survives_restarts_of_server_and_inference(
-    page: Any, serve: Any, system: FakeSystem
+    page: Any, serve: Any, system: FakeSystem, shoot: Callable[[str], None]
 ) -> None:
     page.emulate_media(color_scheme="dark")
     with serve() as url:
@@ -260,5 +328,7 @@ def test_it_survives_restarts_of_server_and_inference(
         system.restart_inference()
         _await_reading(page, "sad")
         page.locator("#untrained", has_text="UNTRAINED").wait_for()
+        page.locator("#unstated", has_text="not stated").wait_for()
         assert page.evaluate("document.documentElement.dataset.theme") == "dark"
         assert _serious_faults(page) == []
+        shoot("dark")

@@ -24,7 +24,7 @@ class History:
         self._config = config
 
     def find(self, asked: Mapping[str, str]) -> bytes:
-        """The events of a stream from a time on, as JSON lines.
+        """The events and alerts of a stream from a time on, as JSON lines.
 
         Args:
             asked: ``stream``, ``since_ns`` (of publication, Unix time) and perhaps ``limit``.
@@ -42,7 +42,7 @@ class History:
         with JournalReader(self._config.journal_path) as journal:
             at = journal.first_since(since_ns) - 1
             while at < journal.head and len(found) < limit:
-                page = journal.page(at, stream=stream, limit=limit - len(found))
+                page = journal.page(at, stream=stream, alerts=True, limit=limit - len(found))
                 found += page.events
                 at = page.up_to
         return b"".join(line + b"\n" for line in found)

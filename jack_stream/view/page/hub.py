@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from jack_stream.config import Config
-from jack_stream.events.schema import AnyEvent, encode
+from jack_stream.events.schema import Alert, AnyEvent, encode
 from jack_stream.events.subscriber import Subscription
 from jack_stream.service.plan import sources
 from jack_stream.view.page.looking import Looking
@@ -30,8 +30,8 @@ __all__ = ["Hub"]
 _SLICE_S = 0.1
 _PICTURES_PER_S = 12.0
 _LEVEL_EVERY_S = 0.2
-_KEPT = 3000
-"""Events that a browser gets when it comes; more is in the journal."""
+_KEPT = 1000
+"""Events that a browser gets when it comes, well below what may wait for it (viewer.py)."""
 _log = structlog.get_logger()
 
 
@@ -54,6 +54,7 @@ class Hub:
         self.counters: Counter[str] = Counter()
         self._viewers: set[Viewer] = set()
         self._events: deque[str] = deque(maxlen=_KEPT)
+        self._alerts: dict[tuple[object, ...], str] = {}  # that have begun and not ended
         self._health: dict[str, str] = {}
         self._stop = threading.Event()
         self._new = asyncio.Event()
@@ -73,7 +74,7 @@ class Hub:
 
     def join(self, viewer: Viewer) -> None:
         """A browser came: it gets how things stand, and then everything new."""
-        for text in (*self._health.values(), *self._events):
+        for text in (*self._health.values(), *self._events, *self._alerts.values()):
             viewer.send(text)
         self._viewers.add(viewer)
         self._new.set()
@@ -107,6 +108,12 @@ class Hub:
     def _take_event(self, event: AnyEvent) -> None:
         text = encode(event)[1].decode()
         self._events.append(text)
+        if isinstance(event, Alert):
+            about = (event.stream, event.rule, event.model.method, event.person)
+            if event.state == "began":
+                self._alerts[about] = text
+            else:
+                self._alerts.pop(about, None)
         self._tell(text)
 
     def _take_health(self, health: Health) -> None:

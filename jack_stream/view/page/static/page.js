@@ -7,6 +7,7 @@ const connection = document.getElementById("connection");
 
 async function start() {
   const about = await (await fetch("/about")).json();
+  tell(about.purpose);
   for (const stream of about.streams) {
     const view = new StreamView(stream, { say, enlarge });
     views.set(stream.name, view);
@@ -18,6 +19,16 @@ async function start() {
     requestAnimationFrame(draw);
   };
   requestAnimationFrame(draw);
+}
+
+function tell({ use, text, exemption, reason, responsible, contact, observes_people: observes }) {
+  const stated = use !== "not stated";
+  const parts = [`Purpose: ${use}${text ? `: ${text}` : ""}`];
+  if (exemption) parts.push(`exempt for ${exemption} reasons: ${reason}`);
+  if (responsible) parts.push(`Responsible: ${responsible}`);
+  if (contact) parts.push(contact);
+  document.querySelector("#purpose span").textContent = parts.join(" · ");
+  document.getElementById("unstated").hidden = stated || !observes;
 }
 
 let socket = null;
@@ -47,6 +58,10 @@ function hear(message) {
   if (message.type === "emotion") {
     views.get(message.stream)?.event(message);
     if (!message.model.trained) document.getElementById("untrained").hidden = false;
+  } else if (message.type === "alert") {
+    views.get(message.stream)?.alert(message);
+    const ongoing = [...views.values()].reduce((sum, view) => sum + view.alerts.ongoing, 0);
+    document.title = ongoing ? `(${ongoing}) JACK Stream` : "JACK Stream";
   } else if (message.type === "health") {
     for (const [name, view] of views) if (!message.stream || message.stream === name) view.health(message);
   } else if (message.type === "levels") {

@@ -1,4 +1,5 @@
 // One stream: its picture with skeletons, who is read as what, and its timeline.
+import { Alerts } from "./alerts.js";
 import { Timeline } from "./timeline.js";
 import { colourOf } from "./colours.js";
 
@@ -19,7 +20,8 @@ export class StreamView {
     find("h2").textContent = stream.name;
     this.element.setAttribute("aria-label", `Stream ${stream.name}`);
     if (!stream.pictures) this.parts.stage.hidden = true;
-    this.timeline = new Timeline(find(".timeline"), stream.name);
+    this.alerts = new Alerts(find(".alerts"));
+    this.timeline = new Timeline(find(".timeline"), stream.name, this.alerts);
     this.readings = new Map();
     this.counters = {};
     this.times = [];
@@ -48,6 +50,7 @@ export class StreamView {
 
   connected() {
     this.times = [];
+    this.alerts.forget();
     this.say();
   }
 
@@ -66,8 +69,13 @@ export class StreamView {
     this.element.classList.toggle("large", large);
   }
 
+  alert(alert) {
+    this.timeline.take(alert);
+    this.element.classList.toggle("alerting", this.alerts.ongoing > 0);
+  }
+
   event(event) {
-    this.timeline.add(event);
+    this.timeline.take(event);
     if (event.retained && this.readings.size > PEOPLE_SHOWN) return;
     this.readings.set(`${event.model.method} ${event.person}`, { event, at: performance.now() });
     const waits = event.latency;
@@ -139,7 +147,7 @@ export class StreamView {
   caption(pen, person, reading, colour) {
     const { width, height } = pen.canvas;
     const size = Math.max(12, width / 32);
-    const text = `${person.id}${reading ? ` ${reading.label} ${Math.round(100 * reading.confidence)} %` : ""}${reading && !reading.model.trained ? " UNTRAINED" : ""}`;
+    const text = `${person.id}${reading ? ` ${said(reading)}` : ""}${reading && !reading.model.trained ? " UNTRAINED" : ""}`;
     const top = Math.min(...person.points.filter((point) => point[2] >= SEEN).map((point) => point[1]), 1);
     pen.font = `600 ${size}px system-ui, sans-serif`;
     const wide = pen.measureText(text).width + size * 0.6;
@@ -163,6 +171,7 @@ export class StreamView {
 
   write() {
     this.changed = false;
+    this.alerts.write();
     const now = performance.now();
     this.times = this.times.filter((at) => now - at < 3000);
     const facts = [`${(this.times.length / 3).toFixed(0)} pictures/s`];
@@ -182,6 +191,11 @@ export class StreamView {
   }
 }
 
+// What is uncertain has no share: the highest is of a class that is not announced.
+function said({ label, confidence }) {
+  return label === "uncertain" ? label : `${label} ${Math.round(100 * confidence)} %`;
+}
+
 function reading(event) {
   const item = document.createElement("li");
   item.style.borderColor = colourOf(event.label);
@@ -189,7 +203,8 @@ function reading(event) {
   const word = document.createElement("b");
   word.textContent = event.label;
   if (event.label === "uncertain") word.className = "doubt";
-  item.append(`${who}: `, word, ` ${Math.round(100 * event.confidence)} % (${event.model.method}, ${event.modalities.join(" and ")})`);
+  const sure = said(event).slice(event.label.length);
+  item.append(`${who}: `, word, `${sure} (${event.model.method}, ${event.modalities.join(" and ")})`);
   if (!event.model.trained) item.classList.add("noise");
   if (event.degraded.length) {
     const note = document.createElement("span");

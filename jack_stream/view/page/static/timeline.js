@@ -1,4 +1,5 @@
 // Probabilities over time, a lane for each person and method; it follows the present or stays where it was put.
+import { laneOf } from "./alerts.js";
 import { colourOf } from "./colours.js";
 
 const SHORTEST_S = 5;
@@ -7,9 +8,10 @@ const KEPT = 20000;
 const GAP_HOPS = 1.5;
 
 export class Timeline {
-  constructor(canvas, stream) {
+  constructor(canvas, stream, alerts) {
     this.canvas = canvas;
     this.stream = stream;
+    this.alerts = alerts;
     this.lanes = new Map();
     this.classes = new Set();
     this.seen = new Set();
@@ -44,7 +46,7 @@ export class Timeline {
     if (this.seen.has(key)) return;
     this.seen.add(key);
     if (this.seen.size > 2 * KEPT) this.seen = new Set([...this.seen].slice(-KEPT));
-    const name = event.person === null ? event.model.method : `${event.model.method}, person ${event.person}`;
+    const name = laneOf(event);
     if (!this.lanes.has(name)) this.lanes.set(name, []);
     const lane = this.lanes.get(name);
     const at = event.window.end_ns / 1e9;
@@ -60,6 +62,12 @@ export class Timeline {
       this.newest = at;
       this.arrived = performance.now();
     }
+    this.dirty = true;
+  }
+
+  take(message) {
+    if (message.type === "alert") this.alerts.add(message);
+    else this.add(message);
     this.dirty = true;
   }
 
@@ -109,7 +117,7 @@ export class Timeline {
     const since = String(BigInt(Math.max(0, Math.floor(this.oldestAsked * 1000))) * 1000000n);
     const answer = await fetch(`/events?stream=${encodeURIComponent(this.stream)}&since_ns=${since}`);
     if (!answer.ok) return;
-    for (const line of (await answer.text()).split("\n")) if (line) this.add(JSON.parse(line));
+    for (const line of (await answer.text()).split("\n")) if (line) this.take(JSON.parse(line));
   }
 
   draw() {
@@ -132,6 +140,17 @@ export class Timeline {
     const each = (high - foot) / Math.max(1, lanes.length);
     lanes.forEach(([name, points], number) => this.lane(pen, name, points, { left, right, top: number * each, height: each, wide, style }));
     this.axis(pen, left, right, high, foot, style);
+  }
+
+  alarm(pen, alert, from, to, y, style) {
+    pen.fillStyle = style.getPropertyValue("--alarm");
+    pen.globalAlpha = 0.12;
+    pen.fillRect(from, y(1), to - from, y(0) - y(1));
+    pen.globalAlpha = 1;
+    pen.fillRect(from, y(1), to - from, 3 * devicePixelRatio);
+    pen.font = `600 ${11 * devicePixelRatio}px system-ui, sans-serif`;
+    const begin = Math.max(from, 0);
+    if (to > begin) pen.fillText(alert.rule, begin + 4, y(1) + 15 * devicePixelRatio, Math.max(40, to - begin - 8));
   }
 
   lane(pen, name, points, { left, right, top, height, wide, style }) {
@@ -159,6 +178,7 @@ export class Timeline {
         pen.fillRect(x(point.at) - 1, y(0) - 4, 3, 4);
       }
     }
+    for (const { alert, ended } of this.alerts.of(name)) this.alarm(pen, alert, x(alert.since_ns / 1e9), x(ended ?? right), y, style);
     if (shown.length) this.attention(pen, shown[shown.length - 1], x, y, style);
     const hop = Math.min(...shown.slice(1).map((point, i) => point.at - shown[i].at).filter((gap) => gap > 0.01), 30);
     for (const label of this.classes) {
