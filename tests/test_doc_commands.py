@@ -106,6 +106,7 @@ def _make_annotation(path: Path) -> None:
 _STAND_INS: dict[str, Callable[[Path], None]] = {
     "FOLDER": _make_clips,
     "SET": _make_clips,
+    "my-clips": _make_clips,
     "my-set": _make_clips,
     "VIDEOS": _make_clips,
     "walks": _make_walks,
@@ -177,6 +178,7 @@ def _run(command: Command, scratch: Path) -> None:
     said = f"{command.where}: {command.text}\n{result.output}\n{result.exception!r}"
     assert result.exit_code == 0, said
     if command.output:
+        (scratch / command.output).parent.mkdir(exist_ok=True)
         (scratch / command.output).write_text(result.stdout)
 
 

@@ -18,7 +18,7 @@ from jack_stream.events.schema import decode
 from jack_stream.inference.catalogue import ANALYZERS, check_methods, shipped_bundle
 from jack_stream.models.registry import METHODS
 from jack_stream.weights.card import parse_card
-from tests.documents import PAGES, ROOT, Block, blocks
+from tests.documents import FENCE, PAGES, ROOT, Block, blocks
 from tests.subscribers import started, until_printed
 
 PUBLISHED_AT = "tcp://127.0.0.1:5577"
@@ -84,21 +84,75 @@ def test_the_page_of_keys_lists_each_key_and_its_limits() -> None:
     assert "| `source` | text, not empty | **must be given** |" in made
 
 
-def test_the_readme_names_each_method_and_tells_the_truth_about_its_weights() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+_MODALITIES = {"画面": "video", "声音": "audio", "姿态": "pose"}
+
+
+@pytest.mark.parametrize(("name", "live"), [("README.md", "yes"), ("README.zh-CN.md", "是")])
+def test_the_readme_names_each_method_and_tells_the_truth_about_its_weights(
+    name: str, live: str
+) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
     table = {
         row.split("|")[1].strip(" `"): row for row in re.findall(r"^\| `.*$", text, re.MULTILINE)
     }
     assert set(table) == set(METHODS)
-    for name, row in table.items():
+    for method, row in table.items():
         cells = [cell.strip() for cell in row.split("|")]
-        assert cells[2].split(", ") == list(METHODS[name].modalities), row
-        assert cells[5] == ("yes" if name in ANALYZERS else "no"), row
-        assert ("untrained" in cells[6]) == (shipped_bundle(name) is None), row
+        shown = [_MODALITIES.get(one, one) for one in re.split(", |、", cells[2])]
+        assert shown == list(METHODS[method].modalities), row
+        assert (cells[5] == live) == (method in ANALYZERS), row
+        assert ("untrained" in cells[6]) == (shipped_bundle(method) is None), row
+
+
+def test_methods_are_described_with_their_papers() -> None:
+    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    for method in METHODS:
+        assert f"`{method}`" in text
+    for method in ANALYZERS:
+        section = text.split(f"\n## `{method}`\n")[1].split("\n## ")[0]
+        source = METHODS[method].source
+        assert method == "vaanet-audio" or source.split(" et al.")[0] in section, source
+
+
+def _skeleton(name: str) -> list[str]:
+    """The blocks that both languages share, without comments and the space before them."""
+    shared = {"sh", "python", "toml", "json"}
+    found = FENCE.finditer((ROOT / name).read_text("utf-8"))
+    return [re.sub(r"\s+#.*", "", match[3]) for match in found if match[2] in shared]
+
+
+def test_both_languages_show_the_same_commands_in_the_same_order() -> None:
+    english, chinese = _skeleton("README.md"), _skeleton("README.zh-CN.md")
+    assert len(english) >= 10
+    assert english == chinese
+
+
+def test_both_languages_lead_to_the_same_pages() -> None:
+    def pages(name: str) -> set[str]:
+        found = {target for target, _ in _LINK.findall((ROOT / name).read_text("utf-8"))}
+        return found - {"README.md", "README.zh-CN.md"}
+
+    assert pages("README.md") == pages("README.zh-CN.md")
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = ROOT / "docs" / "README.md"
+    listed = {target for target, _ in _LINK.findall(index.read_text(encoding="utf-8"))}
+    assert {page.name for page in index.parent.glob("*.md")} - {"README.md"} <= listed
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
-    for target in _LINK.findall(path.read_text(encoding="utf-8")):
-        if "://" not in target:
-            assert (path.parent / target).exists(), f"{path.name}: {target}"
+    for target, anchor in _LINK.findall(path.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        page_ = (path.parent / target) if target else path
+        assert page_.exists(), f"{path.name}: {target}"
+        if anchor:
+            assert anchor[1:] in _anchors(page_), f"{path.name}: {target}{anchor}"
+
+
+def _anchors(path: Path) -> set[str]:
+    """Where one can link to in a page, as code hosts name headings."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", path.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
