@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from jack_stream.errors import UsageError
 from jack_stream.models.gait_graph import N_JOINTS, adjacency
+from jack_stream.models.gait_time import WHOLE_WINDOW, TimeForm
 from jack_stream.models.inputs import InputSpec
 from jack_stream.models.layers import (
     BatchNorm1d,
@@ -108,15 +109,18 @@ class AdaptiveGraphConv(Module):
             else None
         )
 
-    def execute(self, x: Var, path: ExecutionPath) -> Var:
+    def execute(self, x: Var, path: ExecutionPath, time: TimeForm = WHOLE_WINDOW) -> Var:
         """C channels -> C' channels, in the path's layout. ``x`` may be read again afterwards."""
         queries_keys, outputs = self._joined()
         pairs = path.convolution(x, queries_keys)
         graph = self._adjacency + self.PA
-        if isinstance(path, FusedPath):
+        if not isinstance(path, FusedPath):
+            gathered = _gather(x, pairs, graph, time)
+        elif time is WHOLE_WINDOW:
             gathered = operators().graph_attention(x, pairs, graph, _SUBSETS)
         else:
-            gathered = _gather(x, pairs, graph)
+            scores = time.mean(operators().graph_scores(pairs, _SUBSETS))
+            gathered = operators().graph_gather(x, scores, graph)
         if self.down is None:
             return path.convolution(
                 gathered, outputs, self.bn, residual=x, relu=True, reuse_residual=False
@@ -136,13 +140,14 @@ class AdaptiveGraphConv(Module):
         return held
 
 
-def _gather(x: Var, pairs: Var, graph: Var) -> Var:
+def _gather(x: Var, pairs: Var, graph: Var, time: TimeForm) -> Var:
     """What each joint takes up from the others, differentiable.
 
     Args:
         x: ``[N, C, T, V]``.
         pairs: three queries and three keys ``[N, 6 K, T, V]``.
         graph: the fixed and the learned part ``[3, V, V]``.
+        time: over which frames the joints are compared.
 
     Returns:
         ``[N, 3 C, T, V]``.
@@ -151,7 +156,7 @@ def _gather(x: Var, pairs: Var, graph: Var) -> Var:
     reach = pairs.shape[1] // (2 * _SUBSETS) * t
     pairs = pairs.reshape(n, 2 * _SUBSETS, reach, v)
     queries, keys = pairs[:, :_SUBSETS], pairs[:, _SUBSETS:]
-    attention = softmax(matmul(queries, keys, a_transposed=True) / reach, dim=2)
+    attention = softmax(time.mean(matmul(queries, keys, a_transposed=True) / reach), dim=2)
     joined = (attention + graph.unsqueeze(0)).transpose(0, 2, 1, 3).reshape(n, v, _SUBSETS * v)
     spread = matmul(x.reshape(n, c * t, v), joined).reshape(n, c, t, _SUBSETS, v)
     return spread.transpose(0, 3, 1, 2, 4).reshape(n, _SUBSETS * c, t, v)
@@ -179,13 +184,14 @@ class GaitBlock(Module):
             None if first or same else TemporalConv(in_channels, out_channels, 1, stride)
         )
 
-    def execute(self, x: Var, path: ExecutionPath) -> Var:
+    def execute(self, x: Var, path: ExecutionPath, time: TimeForm = WHOLE_WINDOW) -> Var:
         """C channels and T frames -> C' channels and T / stride frames, in the path's layout."""
-        y = self.gcn1(x, path)
-        residual = None if self._first else x
+        y, margins = time.around(self.gcn1(x, path, time), path)
+        residual = None if self._first else time.centred(x, path)
         if self.residual is not None:
-            residual = path.convolution(x, self.residual.conv, self.residual.bn)
-        return path.convolution(y, self.tcn1.conv, self.tcn1.bn, residual=residual, relu=True)
+            residual = path.convolution(residual, self.residual.conv, self.residual.bn)
+        tcn = self.tcn1
+        return path.convolution(y, tcn.conv, tcn.bn, residual=residual, relu=True, margins=margins)
 
 
 class Excitation(Module):
@@ -217,20 +223,22 @@ class Interaction(Module):
         self.att_T_p, self.att_N_p = Excitation(frames), Excitation(N_JOINTS)
         self.att_T_m, self.att_N_m = Excitation(frames), Excitation(N_JOINTS)
 
-    def execute(self, posture: Var, movement: Var, channels: int) -> tuple[Var, Var]:
+    def execute(
+        self, posture: Var, movement: Var, channels: int, time: TimeForm = WHOLE_WINDOW
+    ) -> tuple[Var, Var]:
         """Two maps of one shape -> the same shape; ``channels`` is their axis of channels."""
-        of_posture = self.weights(posture.mean(channels), self.att_T_p, self.att_N_p)
-        of_movement = self.weights(movement.mean(channels), self.att_T_m, self.att_N_m)
+        of_posture = self.weights(posture.mean(channels), self.att_T_p, self.att_N_p, time)
+        of_movement = self.weights(movement.mean(channels), self.att_T_m, self.att_N_m, time)
         updated = posture + movement * of_movement.unsqueeze(channels)
         source = updated if self._variant == "released" else posture
         return updated, movement + source * of_posture.unsqueeze(channels)
 
-    def weights(self, x: Var, temporal: Excitation, spatial: Excitation) -> Var:
+    def weights(self, x: Var, temporal: Excitation, spatial: Excitation, time: TimeForm) -> Var:
         """Of a channel mean ``[N, T, V]``: ``[N, T, 1]`` or, in the paper, ``[N, T, V]``."""
-        joints = spatial(x.mean(1)).unsqueeze(1)
+        joints = spatial(time.mean(x.mean(1))).unsqueeze(1)
         if self._variant == "paper":
-            return temporal(x.mean(2)).unsqueeze(2) * joints
-        return temporal((x * joints).mean(2)).unsqueeze(2)
+            return time.excited(x.mean(2), temporal).unsqueeze(2) * joints
+        return time.excited((x * joints).mean(2), temporal).unsqueeze(2)
 
 
 class BPMGCN(Module):
@@ -288,7 +296,10 @@ class BPMGCN(Module):
             ``posture_logits``, ``movement_logits`` and their mean ``logits`` ``[N, n_classes]``,
             and ``affective`` ``[N, 31 * frames]``.
         """
-        p, m = self.streams(posture, movement)
+        return self.heads(*self.streams(posture, movement))
+
+    def heads(self, p: Var, m: Var) -> dict[str, Var]:
+        """What `execute` returns, from the two streams' feature vectors."""
         posture_logits, movement_logits = self.fc1_classifier_p(p), self.fc1_classifier_m(m)
         return {
             "posture_logits": posture_logits,
@@ -297,7 +308,9 @@ class BPMGCN(Module):
             "affective": self.fc2_aff(p),
         }
 
-    def streams(self, posture: Var, movement: Var) -> tuple[Var, Var]:
+    def streams(
+        self, posture: Var, movement: Var, time: TimeForm = WHOLE_WINDOW
+    ) -> tuple[Var, Var]:
         """Both streams up to their heads: two feature vectors ``[N, 4 width]``."""
         path = path_for(self)
         channels = 3 if isinstance(path, FusedPath) else 1
@@ -307,12 +320,11 @@ class BPMGCN(Module):
             zip(_INTERACTION_AFTER, (self.fusion1, self.fusion2, self.fusion3), strict=True)
         )
         for i in range(1, len(_BLOCKS) + 1):
-            p, m = getattr(self, f"l{i}_p")(p, path), getattr(self, f"l{i}_m")(m, path)
+            p, m = (getattr(self, f"l{i}_{s}")(x, path, time) for s, x in (("p", p), ("m", m)))
             if i in interactions:
-                p, m = interactions[i](p, m, channels)
-        if self._variant == "paper":
-            return path.leave(p).max([2, 3]), path.leave(m).max([2, 3])
-        return path.mean(p), path.mean(m)
+                p, m = interactions[i](p, m, channels, time)
+        largest = self._variant == "paper"
+        return time.pooled(p, path, largest=largest), time.pooled(m, path, largest=largest)
 
 
 def _check(frames: int, variant: str, width: int) -> None:

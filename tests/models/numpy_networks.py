@@ -1,5 +1,7 @@
 """BPM-GCN and TSL-Net stated once more, plainly and in float64, to compare other weights with.
 
+BPM-GCN takes a walk in steps too: what a layer remembers from one to the next stands in a `Past`.
+
 Both statements meet the authors' golden outputs (the tests that use them check it), so agreement
 with them on random weights is agreement with the authors' code.
 """
@@ -69,14 +71,52 @@ def _max_pool(x: Array, size: int) -> Array:
 # BPM-GCN ---------------------------------------------------------------------------------------
 
 
-def _graph_convolution(x: Array, w: Weights, name: str) -> Array:
+class Past:
+    """What BPM-GCN's layers remember of a walk that comes in steps, under the layers' names.
+
+    Args:
+        share: of a window in a step.
+        delayed: whether a convolution waits for the frames after, so that all it does is late.
+    """
+
+    def __init__(self, share: float, *, delayed: bool = False) -> None:
+        self._share, self._delayed = share, delayed
+        self._held: dict[str, Array] = {}
+
+    def mean(self, name: str, new: Array) -> Array:
+        old = self._held.get(name, new)
+        self._held[name] = (1 - self._share) * old + self._share * new
+        return self._held[name]
+
+    def latest(self, name: str, new: Array, length: int) -> Array:
+        """The last entries of a row ``[N, T, ...]``."""
+        row = np.concatenate([self._held.get(name, new[:, :0]), new], axis=1)
+        self._held[name] = row[:, -length:]
+        return self._held[name]
+
+    def around(self, name: str, x: Array) -> Array:
+        """A map with what a convolution of nine taps needs on both sides."""
+        x = self._continued(name, x, 8 if self._delayed else 4)
+        return np.pad(x, ((0, 0), (0, 0), (0, 0 if self._delayed else 4), (0, 0)))
+
+    def centred(self, name: str, x: Array) -> Array:
+        return self._continued(name, x, 4)[:, :, : x.shape[2]] if self._delayed else x
+
+    def _continued(self, name: str, x: Array, frames: int) -> Array:
+        nothing = np.zeros((*x.shape[:2], frames, x.shape[3]))
+        joined = np.concatenate([self._held.get(name, nothing), x], axis=2)
+        self._held[name] = joined[:, :, -frames:]
+        return joined
+
+
+def _graph_convolution(x: Array, w: Weights, name: str, past: Past) -> Array:
     t = x.shape[2]
     total: Any = 0
     for i, fixed in enumerate(adjacency()):
         a = _conv(x, w, f"{name}.conv_a.{i}")
         b = _conv(x, w, f"{name}.conv_b.{i}")
         scores = np.einsum("nktu,nktv->nuv", a, b) / (a.shape[1] * t)
-        graph = _softmax(scores, 1) + fixed + w[f"{name}.PA"][i]
+        graph = _softmax(past.mean(f"{name}.{i}", scores), 1) + fixed + w[f"{name}.PA"][i]
         total = total + _conv(np.einsum("nctu,nuv->nctv", x, graph), w, f"{name}.conv_d.{i}")
     y = _norm(total, w, f"{name}.bn")
     if f"{name}.down.0.weight" in w:
@@ -84,11 +124,12 @@ def _graph_convolution(x: Array, w: Weights, name: str) -> Array:
     return _relu(y + x)
 
 
-def _block(x: Array, w: Weights, name: str, stride: int, *, first: bool) -> Array:
-    y = _graph_convolution(x, w, f"{name}.gcn1")
-    y = _norm(_conv(y, w, f"{name}.tcn1.conv", (stride, 1), (4, 0)), w, f"{name}.tcn1.bn")
+def _block(x: Array, w: Weights, name: str, stride: int, past: Past, *, first: bool) -> Array:
+    y = past.around(name, _graph_convolution(x, w, f"{name}.gcn1", past))
+    y = _norm(_conv(y, w, f"{name}.tcn1.conv", (stride, 1)), w, f"{name}.tcn1.bn")
     if first:
         return _relu(y)
+    x = past.centred(f"{name}.residual", x)
     if f"{name}.residual.conv.weight" in w:
         x = _conv(x, w, f"{name}.residual.conv", (stride, 1))
         x = _norm(x, w, f"{name}.residual.bn")
@@ -100,20 +141,32 @@ def _excitation(x: Array, w: Weights, name: str) -> Array:
     return _sigmoid(_relu(x @ first.T) @ second.T)
 
 
-def interaction(p: Array, m: Array, w: Weights, name: str, variant: str) -> tuple[Array, Array]:
+def interaction(
+    streams: tuple[Array, Array], w: Weights, name: str, variant: str, past: Past
+) -> tuple[Array, Array]:
     """Both streams [N, C, T, V] after a PM-interaction."""
-    maps = {}
+    p, m = streams
+    frames, maps = len(w[f"{name}.att_T_p.fc1.weight"]), {}
     for key, x in (("p", p), ("m", m)):
-        joints = _excitation(x.mean((1, 2)), w, f"{name}.att_N_{key}")[:, None, None, :]
-        gated = x if variant == "paper" else x * joints
-        frames = _excitation(gated.mean((1, 3)), w, f"{name}.att_T_{key}")[:, None, :, None]
-        maps[key] = frames * joints if variant == "paper" else frames
+        n, _, t, _ = x.shape
+        mean = past.mean(f"{name}.joints.{key}", x.mean((1, 2)))
+        joints = _excitation(mean, w, f"{name}.att_N_{key}")[:, None, None, :]
+        levels = (x if variant == "paper" else x * joints).mean((1, 3))
+        known = past.latest(f"{name}.levels.{key}", levels, frames)
+        window = np.concatenate([np.zeros((n, frames - known.shape[1])), known], axis=1)
+        weights = _excitation(window, w, f"{name}.att_T_{key}")
+        late = weights[:, frames - t :, None][:, None]
+        maps[key] = late * joints if variant == "paper" else late
     posture = p + m * maps["m"]
     return posture, m + (p if variant == "paper" else posture) * maps["p"]
 
 
-def bpm_gcn(posture: Array, movement: Array, w: Weights, variant: str) -> dict[str, Array]:
-    """The outputs for ``[N, 3, T, 16, 1]`` and ``[N, 8, T, 16, 1]``."""
+def bpm_gcn(
+    posture: Array, movement: Array, w: Weights, variant: str, past: Past | None = None
+) -> dict[str, Array]:
+    """The outputs for ``[N, 3, T, 16, 1]`` and ``[N, 8, T, 16, 1]``; T is a window without past."""
+    past = past or Past(1.0)
+    window = len(w["fusion1.att_T_p.fc1.weight"])
     streams = {}
     for key, x in (("p", posture[..., 0]), ("m", movement[..., 0])):
         n, c, t, v = x.shape
@@ -122,12 +175,15 @@ def bpm_gcn(posture: Array, movement: Array, w: Weights, variant: str) -> dict[s
     p, m = streams["p"], streams["m"]
     for i in range(1, 11):
         stride = 2 if i in (5, 8) else 1
-        p = _block(p, w, f"l{i}_p", stride, first=i == 1)
-        m = _block(m, w, f"l{i}_m", stride, first=i == 1)
+        p = _block(p, w, f"l{i}_p", stride, past, first=i == 1)
+        m = _block(m, w, f"l{i}_m", stride, past, first=i == 1)
         if i in (4, 7, 10):
-            p, m = interaction(p, m, w, f"fusion{(4, 7, 10).index(i) + 1}", variant)
+            p, m = interaction((p, m), w, f"fusion{(4, 7, 10).index(i) + 1}", variant, past)
     pool = np.max if variant == "paper" else np.mean
-    p, m = pool(p, axis=(2, 3)), pool(m, axis=(2, 3))
+    p, m = (
+        pool(past.latest(key, pool(x, axis=3).transpose(0, 2, 1), window // 4), axis=1)
+        for key, x in (("p", p), ("m", m))
+    )
     heads = {"posture_logits": ("fc1_classifier_p", p), "movement_logits": ("fc1_classifier_m", m)}
     heads["affective"] = ("fc2_aff", p)
     outputs = {k: x @ w[f"{f}.weight"].T + w[f"{f}.bias"] for k, (f, x) in heads.items()}
