@@ -79,7 +79,7 @@ def events(
 
     Reads the file, whether `jack-stream run` writes it just now or not. All are printed with
     --json or --csv, or where --since, --until or --limit says which. --plot draws the newest
-    2000 unless you say which. Alerts are among them, but for --csv and --plot.
+    2000 unless you say which. Alerts are among them, but for --csv.
     """
     if (as_json, as_csv, picture is not None).count(True) > 1:
         raise UsageError("--json, --csv and --plot: choose one")
@@ -96,8 +96,7 @@ def events(
         name, after = _start(path, wanted, limit)
         if picture is not None:
             with JournalReader(path) as reader:
-                found = _matching(reader, after, wanted)
-                plot((one for one in found if isinstance(one, Event)), picture)
+                plot(_matching(reader, after, wanted), picture)
             return
         show = _printer(as_json=as_json, as_csv=as_csv)
         while True:

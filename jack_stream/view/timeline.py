@@ -9,8 +9,9 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jack_stream.events.schema import Event, EventSegment, EventWindow
-from jack_stream.view.groups import by_whom
+from jack_stream.clock import NS_PER_S
+from jack_stream.events.schema import Alert, Event, EventSegment, EventWindow
+from jack_stream.view.groups import Who, by_whom
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,25 +30,31 @@ _GAP = 1.5
 """In hops: a window further from the one before was not its neighbour."""
 
 
-def save_timeline(events: Sequence[Event], path: Path, *, clock: bool = False) -> None:
+def save_timeline(
+    events: Sequence[Event], path: Path, *, alerts: Sequence[Alert] = (), clock: bool = False
+) -> None:
     """Draw a timeline into a PNG, SVG or PDF file; see `draw_timeline`.
 
     Args:
         events: at least one, in any order.
         path: where to; the folder must exist.
-        clock: as for `draw_timeline`.
+        alerts: as for `draw_timeline`.
+        clock: likewise.
 
     Raises:
         ValueError: there are no events.
     """
-    draw_timeline(events, clock=clock).savefig(path, dpi=120)
+    draw_timeline(events, alerts=alerts, clock=clock).savefig(path, dpi=120)
 
 
-def draw_timeline(events: Sequence[Event], *, clock: bool = False) -> Figure:
+def draw_timeline(
+    events: Sequence[Event], *, alerts: Sequence[Alert] = (), clock: bool = False
+) -> Figure:
     """The probabilities of each stream, method and person over time; segments as shaded stretches.
 
     Args:
         events: at least one, in any order.
+        alerts: are marked where they began and ended, beside what they speak of.
         clock: the axis has local times of day; else seconds from the file's begin, or for devices
             from the first window.
 
@@ -67,6 +74,7 @@ def draw_timeline(events: Sequence[Event], *, clock: bool = False) -> Figure:
     for axis, (who, found) in zip(axes, groups.items(), strict=True):
         axis.set_title(f"{who.stream}: {who.method}, {who.name}", loc="left", fontsize=10)
         _draw(axis, found, scale)
+        _mark_alerts(axis, [one for one in alerts if _about(one) == who], scale)
     if clock:
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415
 
@@ -130,6 +138,24 @@ def _mark_untrained(axis: Any, found: Sequence[Event], scale: _Scale) -> None:
         0.5, 0.5, text, transform=axis.transAxes, ha="center", va="center",
         fontsize=24, color="red", alpha=0.35, weight="bold",
     )  # fmt: skip
+
+
+def _about(alert: Alert) -> Who:
+    return Who(alert.stream, alert.model.method, alert.person)
+
+
+def _mark_alerts(axis: Any, alerts: Sequence[Alert], scale: _Scale) -> None:
+    """A line with the rule's name where an alert began, a dotted one where it ended."""
+    for alert in alerts:
+        since_end_ns = alert.at_ns - alert.window.end_ns
+        at = scale(alert.at_ns, alert.window.end_s + since_end_ns / NS_PER_S)
+        began = alert.state == "began"
+        axis.axvline(at, color="black", linewidth=1.5, linestyle="-" if began else ":")
+        if began:
+            axis.annotate(
+                f" alert: {alert.rule}", (at, 0.97), va="top", fontsize=9, weight="bold",
+                bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1},
+            )  # fmt: skip
 
 
 def _is_trained(event: Event) -> bool:

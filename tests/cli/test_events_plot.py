@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 from jack_stream.cli.app import app
 from jack_stream.errors import UsageError
 from jack_stream.events.journal import Journal
-from jack_stream.events.schema import Event
-from tests.events.making import event
+from jack_stream.events.schema import AnyEvent, Event
+from tests.events.making import alert, event
 
 _SECOND_NS = 10**9
 _START_S = 1_772_352_000.0  # 2026-03-01T08:00:00Z
@@ -32,7 +32,7 @@ def _event(seq: int, person: int, *, trained: bool = True) -> Event:
     )
 
 
-def _journal(path: Path, events: list[Event]) -> Path:
+def _journal(path: Path, events: list[AnyEvent]) -> Path:
     with Journal(path) as journal:
         journal.keep(events, {})
     return path
@@ -52,10 +52,14 @@ def _plot(path: Path, picture: Path, *words: str) -> Result:
 @pytest.mark.parametrize(
     ("words", "said", "panels"),
     [
-        ([], "18 events, 3 panels", 3),
-        (["--stream", "door"], "6 events, 1 panels", 1),
-        (["--since", "2026-03-01T08:00:06Z", "--method", "bpm-gcn"], "6 events, 3 panels", 3),
-        (["--limit", "2"], "2 events, 2 panels", 2),
+        ([], "18 events, 0 alerts, 3 panels", 3),
+        (["--stream", "door"], "6 events, 0 alerts, 1 panel", 1),
+        (
+            ["--since", "2026-03-01T08:00:06Z", "--method", "bpm-gcn"],
+            "6 events, 0 alerts, 3 panels",
+            3,
+        ),
+        (["--limit", "2"], "2 events, 0 alerts, 2 panels", 2),
     ],
 )
 def test_a_panel_for_each_who_was_asked_for(
@@ -98,6 +102,19 @@ def test_what_can_not_be_drawn_is_said(
     assert isinstance(result.exception, UsageError)
     assert message in str(result.exception)
     assert not (tmp_path / name).exists()
+
+
+def test_alerts_are_drawn(tmp_path: Path) -> None:
+    events = [_event(seq, 2) for seq in range(6)]
+    without = _journal(tmp_path / "without.sqlite", list(events))
+    marked = alert(person=2, at_ns=events[3].window.end_ns, window=events[3].window)
+    path = _journal(tmp_path / "with.sqlite", [*events, marked])
+    assert "6 events, 0 alerts" in _plot(without, tmp_path / "without.png").output
+    assert "6 events, 1 alert," in _plot(path, tmp_path / "with.png").output
+    plain, shown = (
+        np.asarray(cv2.imread(str(tmp_path / name)), int) for name in ("without.png", "with.png")
+    )
+    assert (np.abs(plain - shown).max(axis=2) > 50).sum() > 300
 
 
 def test_a_crowd_is_too_much_for_one_picture(tmp_path: Path) -> None:

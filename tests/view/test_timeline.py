@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from jack_stream.view.timeline import draw_timeline, save_timeline
-from tests.events.making import event
+from tests.events.making import alert, event
 
 
 def _picture(path: Path) -> NDArray[np.uint8]:
@@ -96,6 +96,18 @@ def test_noise_among_what_was_learned_is_hatched() -> None:
     assert [text.get_text() for text in axis.texts] == ["UNTRAINED: NOISE where hatched"]
     (hatched,) = [patch for patch in axis.patches if patch.get_hatch()]
     assert (hatched.get_x(), hatched.get_width()) == (15, 2)
+
+
+def test_alerts_are_marked_beside_whom_they_speak_of() -> None:
+    events = [event(n, person=who, start_s=float(n)) for n in range(9) for who in (1, 2)]
+    began = alert(at_ns=5 * 10**9, window=events[6].window)
+    ended = alert(1, at_ns=8 * 10**9, window=events[12].window, state="ended", reason="below")
+    first, second = draw_timeline(events, alerts=[began, ended]).axes
+    marks = [line for line in first.get_lines() if len(set(line.get_xdata())) == 1]
+    assert [(mark.get_xdata()[0], mark.get_linestyle()) for mark in marks] == [(5, "-"), (8, ":")]
+    assert [text.get_text() for text in first.texts] == [" alert: unhappy"]
+    assert not second.texts
+    assert len(second.get_lines()) == 2
 
 
 def test_times_of_day_are_local() -> None:
