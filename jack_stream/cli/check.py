@@ -50,6 +50,7 @@ def warmup(
     """Compile the kernels of a configuration's models now, so that a start takes seconds."""
     from jack_stream import runtime  # noqa: PLC0415
     from jack_stream.inference.catalogue import check_methods, make_analyzer  # noqa: PLC0415
+    from jack_stream.inference.warming import warm_up  # noqa: PLC0415
 
     loaded = load_config(config, overrides)
     settings = [one for stream in loaded.streams for one in stream.analyzers]
@@ -62,7 +63,7 @@ def warmup(
         progress.advance(task)
         for one in settings:
             progress.update(task, description=f"{one.method} ({one.bundle})")
-            make_analyzer(one).warm_up()
+            warm_up(make_analyzer(one))
             progress.advance(task)
     typer.echo("Ready: the compiled kernels are kept for the next start.")
 

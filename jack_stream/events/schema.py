@@ -15,6 +15,7 @@ __all__ = [
     "Event",
     "EventSegment",
     "EventWindow",
+    "Ingredient",
     "Latency",
     "ModelInfo",
     "Position",
@@ -67,12 +68,13 @@ class EventSegment(msgspec.Struct, frozen=True, kw_only=True):
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
     """Where the time between capture and publication went, in milliseconds.
 
-    For a live stream the four add up to the time from the capture of the newest sample in the
+    For a live stream they add up to the time from the capture of the newest sample in the
     window to the publication of the event.
 
     Attributes:
         capture_to_window_ms: from the capture of the newest sample until the window was complete.
-        queue_ms: until the model took the window up.
+        queue_ms: until the model was free for it.
+        batch_ms: until the windows that it was answered with had come, too; mostly 0.
         inference_ms: preparation and model.
         publish_ms: until the event was handed to its socket.
     """
@@ -81,11 +83,13 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     queue_ms: float
     inference_ms: float
     publish_ms: float
+    batch_ms: float = 0.0
 
     @property
     def total_ms(self) -> float:
         """The sum of all stages."""
-        return self.capture_to_window_ms + self.queue_ms + self.inference_ms + self.publish_ms
+        before_ms = self.capture_to_window_ms + self.queue_ms + self.batch_ms
+        return before_ms + self.inference_ms + self.publish_ms
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +120,26 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     previous: int
 
 
+class Ingredient(msgspec.Struct, frozen=True, kw_only=True):
+    """One event of those that a fused event was made from.
+
+    Attributes:
+        method: who said it.
+        seq: the event's number.
+        person: as in the event; None for what was said of the scene.
+        weight: its share, 0 to 1; those of all ingredients add up to 1.
+        age_ms: from the end of its window to the end of the fused event's.
+        probabilities: what it says, in the fused event's classes; they add up to 1.
+    """
+
+    method: str
+    seq: int
+    person: int | None = None
+    weight: float
+    age_ms: float
+    probabilities: dict[str, float]
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag="emotion", tag_field="type"):
     """One prediction for one window, and one person where the method tells people apart.
 
@@ -137,6 +161,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag="emotion", tag_field=
             localise.
         attention: how much each of the window's equal stretches counted, in their order, adding up
             to 1; empty of methods without such an attention.
+        ingredients: the events that a fused event was made from; empty of other methods.
+        valence: of fused events, how pleasant that is, -1 to 1; None of other methods.
+        delay_ms: of fused events, how old what they rest on was on average at the end of the
+            window; None of other methods.
         published_at_ns: when the event was made.
         latency: where the time went.
         position: where it stands in the journal; None if it is in none.
@@ -159,6 +187,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag="emotion", tag_field=
     support: float = 1.0
     segments: tuple[EventSegment, ...] = ()
     attention: tuple[float, ...] = ()
+    ingredients: tuple[Ingredient, ...] = ()
+    valence: float | None = None
+    delay_ms: float | None = None
     published_at_ns: int
     latency: Latency
     position: Position | None = None

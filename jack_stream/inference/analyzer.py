@@ -1,9 +1,23 @@
-"""What looks at windows, and what it says of them."""
+"""What looks at windows, and what it says of them.
+
+To look at a window is a generator: plain NumPy up to its first ``yield``, and wherever a network is
+needed it yields an :class:`Ask` and is sent the answer. So whoever runs it may prepare one window
+while the network is busy with another, and answer what several windows, streams and persons ask of
+the same part of a network at once. A method of one network in one piece is as short as
+
+    def look(self, window: Window) -> Look:
+        persons, rows = ...
+        if not persons:
+            return []
+        outputs = yield Ask(self._network, rows)
+        return [Prediction(logits, one) for logits, one in zip(outputs["logits"], persons)]
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +27,21 @@ from jack_stream.models.registry import Model
 from jack_stream.window.spec import Window, WindowSpec
 from jack_stream.wire.messages import Frame
 
-__all__ = ["UNCERTAIN", "Analyzer", "Prediction", "Reading", "read", "reduced", "shares"]
+__all__ = [
+    "UNCERTAIN",
+    "Analyzer",
+    "Arrays",
+    "Ask",
+    "Look",
+    "Prediction",
+    "Reading",
+    "Step",
+    "read",
+    "reduced",
+    "shares",
+]
+
+Arrays: TypeAlias = dict[str, NDArray[np.float32]]
 
 UNCERTAIN = "uncertain"
 """The label where one of the bundle's thresholds for abstaining is not reached."""
@@ -57,6 +85,42 @@ class Reading:
     probabilities: dict[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of a network that answers rows independently of each other.
+
+    Two steps are the same if they are of the same model and have the same name: analyzers that
+    share a model share its steps, and are answered together.
+
+    Attributes:
+        model: whose part it is.
+        name: tells the parts of a model apart.
+        run: named rows float32 ``[N, ...]`` -> named outputs, all of them ``[N, ...]`` too. It may
+            use Jittor: it is called in the thread that Jittor runs in.
+        most: rows that are answered at once at the most, which bounds the memory it takes.
+    """
+
+    model: Model
+    name: str
+    run: Callable[[Arrays], Arrays] = field(compare=False)
+    most: int = field(default=64, compare=False)
+
+
+class Ask(NamedTuple):
+    """What a look needs of a network next; it is sent the answer.
+
+    Attributes:
+        step: the part of the network.
+        rows: its inputs ``[N, ...]``. If there are none (no names), the answer is empty, too.
+    """
+
+    step: Step
+    rows: Arrays
+
+
+Look: TypeAlias = Generator[Ask, Arrays, list[Prediction]]
+
+
 class Analyzer(Protocol):
     """A method at work on one stream."""
 
@@ -71,11 +135,24 @@ class Analyzer(Protocol):
     def shrink(self, frame: Frame) -> Frame:
         """What must be kept of a picture until its window is complete."""
 
-    def predict(self, window: Window) -> list[Prediction]:
-        """One prediction per person or one for all; none where there is too little evidence."""
+    def look(self, window: Window) -> Look:
+        """One prediction per person or one for all; none where there is too little evidence.
 
-    def warm_up(self) -> None:
-        """Run the network once on made-up input, so that all its kernels are compiled."""
+        Windows of a stream are looked at in order. The next look may begin before this one has
+        its answers, in another thread: what a look leaves for the next one is put in its place
+        before the first ``yield``, and afterwards filled at the most, never taken away. A look may
+        also be given up at any ``yield``.
+
+        Raises:
+            ModelInputError: the window can't be looked at.
+        """
+
+    def examples(self) -> Iterator[Window]:
+        """Made-up windows of a stream without end, each a hop after the one before.
+
+        They are looked at before anything real, so that all kernels are compiled, and to measure
+        what a window costs alone and with others.
+        """
 
 
 def read(model: Model, prediction: Prediction) -> Reading:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from jack_stream.clock import NS_PER_S
 from jack_stream.config import AnalyzerSettings
 from jack_stream.features.spatial import centre_view
-from jack_stream.inference.analyzer import Prediction, reduced
-from jack_stream.inference.grid import cells_spec, evidence, flicker
+from jack_stream.inference.analyzer import Arrays, Ask, Look, Prediction, Step, reduced
+from jack_stream.inference.grid import cells_spec, evidence, flickers
 from jack_stream.inference.snippets import SnippetCache
 from jack_stream.inference.sound import SoundPieces, heard
 from jack_stream.models.registry import Model
@@ -40,9 +42,10 @@ class AudioVisualAnalyzer:
         self.spec = cells_spec(
             model.method, settings, period_ns=period_ns, length_ns=period_ns * snippets
         )
-        self.snippets = SnippetCache(
-            lambda clips: model.encode("visual", clips), period_ns=period_ns, fps=TRAINING_FPS
-        )
+        see = Step(model, "see", lambda rows: model.encode("visual", rows["clips"]), most=8)
+        self.snippets = SnippetCache(see, period_ns=period_ns, fps=TRAINING_FPS)
+        self._listen = Step(model, "listen", lambda rows: model.encode("audio", rows["pieces"]))
+        self._head = Step(model, "head", self._read)
         self._pieces = pieces
         self._period_ns = period_ns
 
@@ -50,21 +53,26 @@ class AudioVisualAnalyzer:
         """Keep the view that the network takes, 112 pixels square."""
         return reduced(frame, centre_view(frame.image, _SIDE))
 
-    def predict(self, window: Window) -> list[Prediction]:
+    def look(self, window: Window) -> Look:
         """One prediction for the scene; none without any picture."""
         if not window.frames:
             return []
-        features, empty = self.snippets.features(window)
+        snippets = self.snippets.take(window)
         samples, rate, captured = heard(window)
-        features |= self.model.encode("audio", self._pieces(samples, rate))
-        outputs = self.model.head({name: value[np.newaxis] for name, value in features.items()})
+        pieces = self._pieces(samples, rate)
+        features = yield from snippets.features()
+        features |= yield Ask(self._listen, {"pieces": pieces})
+        windows = {name: value[np.newaxis] for name, value in features.items()}
+        outputs = yield Ask(self._head, windows)
         cells = self.spec.length_ns // self._period_ns
-        support, degraded = evidence(cells, empty, captured)
+        support, degraded = evidence(cells, snippets.empty, captured)
         attention = outputs["gamma"][0]
         return [Prediction(outputs["logits"][0], None, support, degraded, attention=attention)]
 
-    def warm_up(self) -> None:
-        """Look at two made-up windows that overlap: all snippets new, then one."""
-        for start_ns in (0, self.spec.hop_ns):
-            self.predict(flicker(start_ns, start_ns + self.spec.length_ns, _SIDE))
-        self.snippets.encoded = 0
+    def examples(self) -> Iterator[Window]:
+        """Windows of noise."""
+        return flickers(self.spec, _SIDE)
+
+    def _read(self, features: Arrays) -> Arrays:
+        outputs = self.model.head(features)
+        return {name: outputs[name] for name in ("logits", "gamma")}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import repeat
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +12,7 @@ from jack_stream.clock import NS_PER_S
 from jack_stream.config import AnalyzerSettings
 from jack_stream.features.gait_window import GaitPreprocessing, ResampledGait, body_height
 from jack_stream.features.skeleton import from_mediapipe, joint_index
-from jack_stream.inference.analyzer import Prediction
+from jack_stream.inference.analyzer import Ask, Look, Prediction, Step
 from jack_stream.models.registry import Model
 from jack_stream.window.spec import Window, WindowSpec
 from jack_stream.wire.messages import POSE_LANDMARKS, Frame, Poses, Stamp
@@ -45,12 +48,13 @@ class GaitAnalyzer:
             modalities=("pose",),
             lateness_ns=round(settings.lateness_s * NS_PER_S),
         )
+        self._network = Step(model, "network", model.infer)
 
     def shrink(self, frame: Frame) -> Frame:
         """Pictures are not looked at."""
         return frame
 
-    def predict(self, window: Window) -> list[Prediction]:
+    def look(self, window: Window) -> Look:
         """One prediction for each person with enough visible walking in the window."""
         gaits = {
             person: gait
@@ -60,18 +64,16 @@ class GaitAnalyzer:
         if not gaits:
             return []
         inputs = [self._preprocessing.inputs(gait.joints) for gait in gaits.values()]
-        outputs = self.model.infer(
-            {name: np.concatenate([one[name] for one in inputs]) for name in inputs[0]}
-        )
+        rows = {name: np.concatenate([one[name] for one in inputs]) for name in inputs[0]}
+        outputs = yield Ask(self._network, rows)
         return [
             Prediction(logits, person, gait.support)
             for logits, (person, gait) in zip(outputs["logits"], gaits.items(), strict=True)
         ]
 
-    def warm_up(self) -> None:
-        """Predict for one and for two made-up walkers."""
-        for persons in (1, 2):
-            self.predict(_marching(self.spec, persons))
+    def examples(self) -> Iterator[Window]:
+        """A made-up walker."""
+        return repeat(_marching(self.spec))
 
     def _gait(self, person: int, window: Window) -> ResampledGait:
         times: list[int] = []
@@ -94,10 +96,10 @@ def is_a_walk(gait: ResampledGait) -> bool:
     return swing >= MIN_STRIDE * body_height(gait.joints)
 
 
-def _marching(spec: WindowSpec, persons: int) -> Window:
-    """A window in which some upright sticks swing their legs."""
+def _marching(spec: WindowSpec) -> Window:
+    """A window in which an upright stick swings its legs."""
     poses = []
-    world = np.zeros((persons, POSE_LANDMARKS, 4), np.float32)
+    world = np.zeros((1, POSE_LANDMARKS, 4), np.float32)
     world[..., 1] = np.linspace(-0.7, 0.9, POSE_LANDMARKS)
     world[:, ::2, 0] = 0.15
     world[..., 3] = 1.0
@@ -105,7 +107,5 @@ def _marching(spec: WindowSpec, persons: int) -> Window:
         walking = world.copy()
         walking[:, 27, 2] = 0.4 * np.sin(at_ns / 2e8)
         stamp = Stamp("warm-up", seq, at_ns, "warm-up")
-        poses.append(
-            Poses(stamp, tuple(range(persons)), (1.0,) * persons, walking, walking, (640, 480))
-        )
+        poses.append(Poses(stamp, (0,), (1.0,), walking, walking, (640, 480)))
     return Window("warm-up", 0, 0, 0, spec.length_ns, {"pose": tuple(poses)}, (), spec.length_ns)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
+
 import numpy as np
 
 from jack_stream.clock import NS_PER_S
@@ -10,7 +13,7 @@ from jack_stream.errors import ConfigError
 from jack_stream.window.spec import Modality, Sample, Window, WindowSpec
 from jack_stream.wire.messages import Audio, Frame, Stamp
 
-__all__ = ["cells_spec", "evidence", "flicker", "missing_sound"]
+__all__ = ["cells_spec", "evidence", "flicker", "flickers", "missing_sound"]
 
 _WHOLE = 0.999
 _STEP_NS = 40_000_000
@@ -65,6 +68,12 @@ def evidence(cells: int, empty: int, captured: float) -> tuple[float, tuple[str,
 def missing_sound(captured: float) -> tuple[str, ...]:
     """What to say of a window whose sound was captured to this share."""
     return (f"{1 - captured:.0%} of the sound missing",) if 0 < captured < _WHOLE else ()
+
+
+def flickers(spec: WindowSpec, side: int) -> Iterator[Window]:
+    """Windows of :func:`flicker` without end, each a hop after the one before."""
+    for start_ns in count(0, spec.hop_ns):
+        yield flicker(start_ns, start_ns + spec.length_ns, side)
 
 
 def flicker(start_ns: int, end_ns: int, side: int) -> Window:

@@ -7,7 +7,10 @@ changes.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import cast
 
 import numpy as np
 import soxr
@@ -19,11 +22,10 @@ from jack_stream.features import logmel
 from jack_stream.features.localization import FRAMES_PER_STEP, Segment, propose
 from jack_stream.features.mel import power_to_db
 from jack_stream.features.spatial import Picture, crop_square, resize_shorter_side
-from jack_stream.inference.analyzer import Prediction, reduced
-from jack_stream.inference.grid import cells_spec, evidence, flicker
-from jack_stream.inference.snippets import Encoder, Features, SnippetCache, cells_of
+from jack_stream.inference.analyzer import Arrays, Ask, Look, Prediction, Step, reduced
+from jack_stream.inference.grid import cells_spec, evidence, flickers
+from jack_stream.inference.snippets import Encoder, SnippetCache, cells_of
 from jack_stream.inference.sound import SoundCache
-from jack_stream.models.inputs import check_outputs
 from jack_stream.models.registry import Model
 from jack_stream.window.spec import Window
 from jack_stream.wire.messages import Frame
@@ -39,7 +41,7 @@ MOST_SEGMENTS = 8
 """Localised segments in one event at the most."""
 
 _SIDE, _SHORTER_SIDE = 224, 226  # as the released features were made
-_BATCH = 4
+_MOST_CLIPS = 4
 _POSITIONS = 1800  # TSL-300's longest video has 1813 segments: no weights know later positions
 
 
@@ -54,22 +56,28 @@ class LocalisationAnalyzer:
 
     def __init__(self, model: Model, settings: AnalyzerSettings, i3d: Model) -> None:
         # Imported here because it imports Jittor, which the process must have prepared.
-        from jack_stream.models.tsl_stream import TSLStream  # noqa: PLC0415
+        from jack_stream.models.tsl_stream import TSLStream, parts  # noqa: PLC0415
 
         self.model = model
         length_ns = DEFAULT_SEGMENTS * PERIOD_NS
         if settings.window_s is not None:
             length_ns = round(settings.window_s * NS_PER_S)
         self.spec = cells_spec(model.method, settings, period_ns=PERIOD_NS, length_ns=length_ns)
-        self.snippets = SnippetCache(i3d_encoder(i3d), period_ns=PERIOD_NS, fps=FPS, batch=_BATCH)
+        encode = i3d_encoder(i3d)
+        see = Step(i3d, "see", lambda rows: encode(rows["clips"]), most=_MOST_CLIPS)
+        self.snippets = SnippetCache(see, period_ns=PERIOD_NS, fps=FPS)
         self._sound = SoundCache(segment_power, PERIOD_NS)
         self._network = TSLStream(model.module)
+        self._steps = {
+            name: Step(model, name, partial(model.run, part))
+            for name, part in parts(model.module).items()
+        }
 
     def shrink(self, frame: Frame) -> Frame:
         """Keep the view that I3D takes: the middle, 224 pixels square."""
         return reduced(frame, i3d_view(frame.image))
 
-    def predict(self, window: Window) -> list[Prediction]:
+    def look(self, window: Window) -> Look:
         """One prediction for the scene, with its segments; none without any picture.
 
         TSL-Net's scores of the classes are independent of each other; the probabilities are the
@@ -77,24 +85,34 @@ class LocalisationAnalyzer:
         """
         if not window.frames:
             return []
-        features, empty = self.snippets.features(window)
+        snippets = self.snippets.take(window)
         power, captured = self._sound.features(window)
         decibels = power_to_db(power.reshape(-1, logmel.BANDS))
+        mel = logmel.to_segments(decibels)
         first = cells_of(window, PERIOD_NS)[0] % _POSITIONS
-        outputs = self._network.infer(first, features["rgb"], logmel.to_segments(decibels))
-        check_outputs(self.model.method, outputs)
+        features = yield from snippets.features()
+        outputs = yield from self._localise(first, features["rgb"], mel)
         score = outputs["vid_score"][0]
-        support, degraded = evidence(len(power), empty, captured)
+        support, degraded = evidence(len(power), snippets.empty, captured)
         logits = np.log(np.maximum(score, np.finfo(np.float32).tiny))
         found = _best(propose(score, outputs["cas_sigmoid_fuse"][0], FPS))
         return [Prediction(logits, None, support, degraded, found)]
 
-    def warm_up(self) -> None:
-        """Look at two made-up windows that overlap: a batch of segments and one, then one."""
-        length_ns = (_BATCH + 1) * PERIOD_NS
-        for start_ns in (0, PERIOD_NS):
-            self.predict(flicker(start_ns, start_ns + length_ns, _SIDE))
-        self.snippets.encoded = 0
+    def examples(self) -> Iterator[Window]:
+        """Windows of noise, not longer than it takes: their length changes nothing in a hop."""
+        return flickers(replace(self.spec, length_ns=(_MOST_CLIPS + 1) * PERIOD_NS), _SIDE)
+
+    def _localise(
+        self, first: int, rgb: NDArray[np.float32], mel: NDArray[np.float32]
+    ) -> Generator[Ask, Arrays, Arrays]:
+        steps = self._network.look(first, rgb, mel)
+        part, rows = next(steps)
+        while True:
+            found = yield Ask(self._steps[part], rows)
+            try:
+                part, rows = steps.send(found)
+            except StopIteration as end:
+                return cast("Arrays", end.value)
 
 
 def i3d_view(picture: Picture) -> Picture:
@@ -105,9 +123,9 @@ def i3d_view(picture: Picture) -> Picture:
 def i3d_encoder(network: Model) -> Encoder:
     """Clips float32 ``[N, 3, 16, 224, 224]`` in 0..255 -> I3D's features ``rgb`` ``[N, 1024]``."""
 
-    def encode(clips: NDArray[Any]) -> Features:
+    def encode(clips: NDArray[np.float32]) -> Arrays:
         scaled = clips * np.float32(2.0 / 255.0) - np.float32(1.0)
-        return {"rgb": network.infer({"clip": scaled})["features"].reshape(len(clips), -1)}
+        return {"rgb": network.infer({"clip": scaled})["features"].reshape(len(scaled), -1)}
 
     return encode
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,12 +13,19 @@ from jack_stream.clock import NS_PER_S
 from jack_stream.config import AnalyzerSettings
 from jack_stream.features import fbank
 from jack_stream.features.spatial import centre_view
-from jack_stream.inference.analyzer import Prediction, reduced
+from jack_stream.inference.analyzer import Arrays, Ask, Look, Prediction, Step, reduced
 from jack_stream.inference.audio_visual import SNIPPET_S, TRAINING_FPS
-from jack_stream.inference.grid import cells_spec, evidence, flicker
-from jack_stream.inference.snippets import cells_of, clip_of, nearest, pictures_of_cells
+from jack_stream.inference.grid import cells_spec, evidence, flickers
+from jack_stream.inference.snippets import (
+    Piece,
+    PieceCache,
+    cells_of,
+    clip_of,
+    identities,
+    nearest,
+    pictures_of_cells,
+)
 from jack_stream.inference.sound import SoundCache
-from jack_stream.models.inputs import check_outputs
 from jack_stream.models.registry import Model
 from jack_stream.window.spec import Window
 from jack_stream.wire.messages import Frame
@@ -38,39 +49,56 @@ class MartAnalyzer:
     """
 
     def __init__(self, model: Model, settings: AnalyzerSettings) -> None:
-        # Imported here because it imports Jittor, which the process must have prepared.
-        from jack_stream.models.mart_stream import MARTStream  # noqa: PLC0415
-
         self.model = model
         length_ns = DEFAULT_SNIPPETS * PERIOD_NS
         if settings.window_s is not None:
             length_ns = round(settings.window_s * NS_PER_S)
         self.spec = cells_spec(model.method, settings, period_ns=PERIOD_NS, length_ns=length_ns)
-        self.network = MARTStream(model.module)
+        self.snippets = PieceCache(Step(model, "encode", self._encode, most=8))
+        self._head = Step(model, "head", model.head)
         self._sound = SoundCache(_spectrogram, PERIOD_NS)
 
     def shrink(self, frame: Frame) -> Frame:
         """Keep the view that the network takes, 112 pixels square."""
         return reduced(frame, centre_view(frame.image, _SIDE))
 
-    def predict(self, window: Window) -> list[Prediction]:
+    def look(self, window: Window) -> Look:
         """One prediction for the scene; none without any picture."""
         chosen = pictures_of_cells(window, PERIOD_NS, TRAINING_FPS)
         if not chosen:
             return []
         cells = cells_of(window, PERIOD_NS)
-        clips = {cell: clip_of(pictures) for cell, pictures in chosen.items()}
-        visual = np.stack([clips[nearest(cell, chosen)] for cell in cells])
         sounds, captured = self._sound.features(window)
-        outputs = self.network.infer(cells[0], visual, sounds.reshape(-1, sounds.shape[-1]))
-        check_outputs(self.model.method, outputs)
+        pieces = self.snippets.take(
+            _piece((window.origin_ns, cell), chosen[nearest(cell, chosen)], sound)
+            for cell, sound in zip(cells, sounds, strict=True)
+        )
+        yield from pieces.encode()
+        features = pieces.features(range(len(cells)))
+        windows = {name: value[np.newaxis] for name, value in features.items()}
+        outputs = yield Ask(self._head, windows)
         support, degraded = evidence(len(cells), len(cells) - len(chosen), captured)
         return [Prediction(outputs["logits"][0], None, support, degraded)]
 
-    def warm_up(self) -> None:
-        """Look at two made-up windows that overlap: two snippets, then one new."""
-        for start_ns in (0, PERIOD_NS):
-            self.predict(flicker(start_ns, start_ns + 2 * PERIOD_NS, _SIDE))
+    def examples(self) -> Iterator[Window]:
+        """Windows of noise, of two snippets: how many a window has changes nothing in the rest."""
+        return flickers(replace(self.spec, length_ns=2 * PERIOD_NS), _SIDE)
+
+    def _encode(self, rows: Arrays) -> Arrays:
+        return self.model.run(self._features, rows)
+
+    def _features(self, clips: Any, sounds: Any) -> dict[str, Any]:
+        visual, audio = self.model.module.encode_snippets(clips, sounds)
+        return {"visual": visual, "audio": audio}
+
+
+def _piece(
+    place: tuple[int, int], pictures: list[Frame], spectrogram: NDArray[np.float32]
+) -> Piece:
+    def make() -> Arrays:
+        return {"clips": clip_of(pictures), "sounds": spectrogram}
+
+    return Piece(place, (identities(pictures), spectrogram.tobytes()), make)
 
 
 def _spectrogram(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:

@@ -16,15 +16,19 @@ from jack_stream.config import NOT_STATED, Config, StreamSettings
 from jack_stream.errors import ModelFailedError, ModelInputError
 from jack_stream.events.feed import EventFeed
 from jack_stream.events.publisher import EventOutlet, EventPublisher
-from jack_stream.events.schema import Event, EventSegment, EventWindow, Latency, ModelInfo
-from jack_stream.features.localization import Segment
-from jack_stream.inference.analyzer import Analyzer, Prediction, read, shares
+from jack_stream.events.schema import Event
+from jack_stream.inference.analyzer import Analyzer, Prediction
+from jack_stream.inference.batch import Outcome
 from jack_stream.inference.catalogue import check_methods, make_analyzer
+from jack_stream.inference.cost import Cost
+from jack_stream.inference.event import Timing, event_of
 from jack_stream.inference.handover import Handover
 from jack_stream.inference.intake import Intake
 from jack_stream.inference.queue import Job, WindowQueue
+from jack_stream.inference.scheduler import Batch, Scheduler
+from jack_stream.inference.warming import warm_up
 from jack_stream.models.registry import Model
-from jack_stream.window.spec import Modality, Window
+from jack_stream.window.spec import Modality
 from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.messages import Kind
 from jack_stream.wire.policy import Policy
@@ -91,64 +95,78 @@ class Inference:
         self._tally = Tally()
         self._failed_in_a_row: Counter[tuple[str, str]] = Counter()
 
-    def handle(self, job: Job) -> list[Event]:
-        """Predict for one window and publish an event per prediction.
+    def handle(self, batch: Batch) -> list[Event]:
+        """Publish an event per prediction, window after window.
 
         Raises:
             ModelFailedError: the model failed at several windows of a stream in a row.
         """
-        started_ns = self._clock.now_ns()
-        predictions = self._predict(job)
-        if predictions is None:
-            return []
-        done_ns = self._clock.now_ns()
-        lane = _lane(job)
-        self._tally.observe((done_ns - started_ns) / NS_PER_S, "inference_s", *lane)
-        self.inference_ms = (done_ns - started_ns) / _NS_PER_MS
+        timing = Timing(batch.free_ns, batch.started_ns, batch.done_ns)
+        self.inference_ms = (batch.done_ns - batch.started_ns) / _NS_PER_MS
+        events, failure = [], None
+        for job, task in zip(batch.jobs, batch.tasks, strict=True):
+            try:
+                predictions = self._judged(job, task.outcome)
+            except ModelFailedError as error:
+                failure = error  # what the others' models said is published all the same
+                continue
+            if predictions is not None:
+                events += self._publish(job, predictions, timing)
+        if failure is not None:
+            raise failure
+        return events
+
+    def _publish(self, job: Job, predictions: list[Prediction], timing: Timing) -> list[Event]:
+        lane, publisher = _lane(job), self._publisher
+        self._tally.observe((timing.done_ns - timing.started_ns) / NS_PER_S, "inference_s", *lane)
         self.media_s = (job.window.end_ns - job.window.origin_ns) / 1e9
         if not self._handover.includes(job.window.start_ns):
             return []
-        events = [self._event(job, one, started_ns, done_ns) for one in predictions]
+        now_ns, purpose = self._clock.now_ns(), self._purpose
+        events = [
+            event_of(job, one, timing, now_ns=now_ns, outlet=publisher, purpose=purpose)
+            for one in predictions
+        ]
         for event in events:
-            self._publisher.publish(event)
+            publisher.publish(event)
             self.last_event_ns = event.published_at_ns
             self._tally.count("events", *lane)
             self._tally.observe(event.latency.total_ms / 1e3, "latency_s", *lane)
         return events
 
-    def _predict(self, job: Job) -> list[Prediction] | None:
-        """What the model says; None if it refuses the window or fails at it."""
-        lane = _lane(job)
-        try:
-            predictions = job.analyzer.predict(job.window)
-        except ModelInputError as error:
+    def _judged(self, job: Job, outcome: Outcome) -> list[Prediction] | None:
+        """What the model says; None if it refused the window or failed at it."""
+        lane, cause = _lane(job), ""
+        if isinstance(outcome, ModelInputError):
             self.refused += 1
             self._tally.count("windows_refused", *lane)
-            _log.warning("a window was refused", stream=job.window.stream, cause=str(error))
+            _log.warning("a window was refused", stream=job.window.stream, cause=str(outcome))
             return None
-        except Exception as error:  # noqa: BLE001 - whatever a library raises costs one window only
-            cause = f"{type(error).__name__}: {error}"
-        else:
-            cause = "" if all(map(_is_finite, predictions)) else "it gave numbers that are none"
-        if not cause:
+        if isinstance(outcome, Exception):
+            cause = f"{type(outcome).__name__}: {outcome}"
+        elif all(map(_is_finite, outcome)):
             self._failed_in_a_row.pop(lane, None)
             self.trouble = "" if not self._failed_in_a_row else self.trouble
-            return predictions
+            return outcome
+        self._note_failure(lane, cause or "it gave numbers that are none")
+        return None
+
+    def _note_failure(self, lane: tuple[str, str], cause: str) -> None:
+        stream, method = lane
         self._tally.count("windows_failed", *lane)
         self._failed_in_a_row[lane] += 1
-        self.trouble = f"{job.analyzer.model.method} failed at a window of {lane[0]}: {cause[:200]}"
-        _log.error("a model failed at a window", stream=lane[0], method=lane[1], cause=cause)
+        self.trouble = f"{method} failed at a window of {stream}: {cause[:200]}"
+        _log.error("a model failed at a window", stream=stream, method=method, cause=cause)
         if self._failed_in_a_row[lane] >= _FAILURES_IN_A_ROW:
             raise ModelFailedError(
-                f"{lane[1]} failed at {_FAILURES_IN_A_ROW} windows of {lane[0]} in a row: {cause}",
+                f"{method} failed at {_FAILURES_IN_A_ROW} windows of {stream} in a row: {cause}",
                 hint="The process is started again. If that does not help, look at its weights:"
                 " `jack-stream weights show BUNDLE`.",
             )
-        return None
 
     def work(
         self,
-        queue: WindowQueue,
+        scheduler: Scheduler,
         is_over: Callable[[], bool],
         stop: threading.Event,
         report: Callable[[], None],
@@ -156,9 +174,9 @@ class Inference:
         """Handle windows until stopped, or until no more can come and none is left."""
         while not stop.is_set():
             over = is_over()
-            job = queue.get(_SLICE_S)
-            if job is not None:
-                self.handle(job)
+            batch = scheduler.next(_SLICE_S)
+            if batch is not None:
+                self.handle(batch)
             elif over:
                 return
             report()
@@ -172,42 +190,6 @@ class Inference:
         """How long things take, for health messages."""
         took = {"inference_ms": self.inference_ms, "media_s": self.media_s}
         return took | self._tally.gauges()
-
-    def _event(self, job: Job, one: Prediction, started_ns: int, done_ns: int) -> Event:
-        window, model = job.window, job.analyzer.model
-        reading = read(model, one)
-        now_ns = self._clock.now_ns()
-        waited_ns = max(0, job.ready_at_ns - window.newest_ns)
-        return Event(
-            stream=window.stream,
-            seq=self._publisher.next_seq(window.stream, model.method),
-            session=self._publisher.session,
-            person=one.person,
-            window=EventWindow(
-                index=window.index,
-                start_ns=window.start_ns,
-                end_ns=window.end_ns,
-                start_s=(window.start_ns - window.origin_ns) / NS_PER_S,
-                end_s=(window.end_ns - window.origin_ns) / NS_PER_S,
-            ),
-            label=reading.label,
-            confidence=reading.confidence,
-            probabilities=reading.probabilities,
-            model=_describe(job.analyzer),
-            modalities=window.present,
-            degraded=(*window.degraded, *one.degraded),
-            support=one.support,
-            segments=tuple(_located(window, model, segment) for segment in one.segments),
-            attention=shares(one.attention),
-            published_at_ns=now_ns,
-            latency=Latency(
-                capture_to_window_ms=waited_ns / _NS_PER_MS,
-                queue_ms=(started_ns - job.ready_at_ns) / _NS_PER_MS,
-                inference_ms=(done_ns - started_ns) / _NS_PER_MS,
-                publish_ms=(now_ns - done_ns) / _NS_PER_MS,
-            ),
-            purpose=self._purpose,
-        )
 
 
 def run(
@@ -234,6 +216,7 @@ def run(
     with _outlet(config) as publisher:
         health.report("starting", detail="loading models and compiling their kernels")
         analyzers = load_analyzers(config)
+        costs = measure_costs(config)
         modalities = {
             name: {m for a in found for m in a.spec.modalities} for name, found in analyzers.items()
         }
@@ -275,7 +258,7 @@ def run(
 
                 on_ready()
                 try:
-                    inference.work(queue, is_over, stop, report)
+                    inference.work(Scheduler(queue, clock, costs), is_over, stop, report)
                 finally:
                     stop.set()
                 taking_in.result()  # whatever ended it too early ends the process, too
@@ -291,21 +274,27 @@ def _outlet(config: Config) -> EventOutlet:
 
 
 def load_analyzers(config: Config) -> dict[str, list[Analyzer]]:
-    """Make Jittor ready, load all models and let each answer once.
+    """Make Jittor ready and load all models.
 
     Raises:
         JackError: something is missing or wrong; nothing is captured before this is sound.
     """
     check_methods(settings for stream in config.streams for settings in stream.analyzers)
     runtime.prepare(threads=config.runtime.threads, device=config.runtime.device)
-    analyzers = {
+    return {
         stream.name: [make_analyzer(settings) for settings in stream.analyzers]
         for stream in config.streams
     }
-    for found in analyzers.values():
-        for analyzer in found:
-            analyzer.warm_up()
-    return analyzers
+
+
+def measure_costs(config: Config) -> dict[Model, Cost]:
+    """Let each loaded model answer made-up windows, so that all kernels are compiled."""
+    costs: dict[Model, Cost] = {}
+    for settings in {one: None for stream in config.streams for one in stream.analyzers}:
+        analyzer = make_analyzer(settings)  # one of its own, which has the same model
+        cost = warm_up(analyzer)
+        costs.setdefault(analyzer.model, cost)
+    return costs
 
 
 def _lane(job: Job) -> tuple[str, str]:
@@ -315,22 +304,3 @@ def _lane(job: Job) -> tuple[str, str]:
 def _is_finite(one: Prediction) -> bool:
     numbers = [one.support, *(s.score for s in one.segments)]
     return bool(np.isfinite(one.logits).all() and np.isfinite(numbers).all())
-
-
-def _located(window: Window, model: Model, segment: Segment) -> EventSegment:
-    start_ns = window.start_ns + round(segment.start_s * NS_PER_S)
-    end_ns = window.start_ns + round(segment.end_s * NS_PER_S)
-    return EventSegment(
-        label=model.labels[segment.label],
-        score=segment.score,
-        start_ns=start_ns,
-        end_ns=end_ns,
-        start_s=(start_ns - window.origin_ns) / NS_PER_S,
-        end_s=(end_ns - window.origin_ns) / NS_PER_S,
-    )
-
-
-def _describe(analyzer: Analyzer) -> ModelInfo:
-    model = analyzer.model
-    digest = "untrained" if model.origin is None else model.origin.digest
-    return ModelInfo(method=model.method, bundle=digest, trained=model.trained)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import repeat
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +12,7 @@ from jack_stream.clock import NS_PER_S
 from jack_stream.config import AnalyzerSettings
 from jack_stream.errors import ConfigError
 from jack_stream.features.voice import VoicePreprocessing
-from jack_stream.inference.analyzer import Prediction
+from jack_stream.inference.analyzer import Ask, Look, Prediction, Step
 from jack_stream.inference.grid import missing_sound
 from jack_stream.inference.sound import heard
 from jack_stream.models.registry import Model
@@ -54,39 +57,29 @@ class VoiceAnalyzer:
             modalities=("audio",),
             lateness_ns=round(settings.lateness_s * NS_PER_S),
         )
+        self._network = Step(model, "network", model.infer)
 
     def shrink(self, frame: Frame) -> Frame:
         """Pictures are not looked at."""
         return frame
 
-    def predict(self, window: Window) -> list[Prediction]:
+    def look(self, window: Window) -> Look:
         """One prediction for what is heard; none for silence."""
         samples, rate, captured = heard(window)
         if captured == 0 or level_dbfs(samples) < SILENCE_DBFS:
             return []
         power = self._preprocessing.power(samples, rate)
         features = self._preprocessing.features(power, self._frames)
-        outputs = self.model.infer({"audio": features[np.newaxis]})
+        outputs = yield Ask(self._network, {"audio": features[np.newaxis]})
         degraded, attention = missing_sound(captured), outputs["gamma"][0]
         return [Prediction(outputs["logits"][0], None, captured, degraded, attention=attention)]
 
-    def warm_up(self) -> None:
-        """Listen to made-up noise."""
-        rng = np.random.default_rng(0)
-        noise = rng.standard_normal(round(self.spec.length_ns * 44100 / NS_PER_S)) * 0.1
+    def examples(self) -> Iterator[Window]:
+        """Noise."""
+        rng, length_ns = np.random.default_rng(0), self.spec.length_ns
+        noise = rng.standard_normal(round(length_ns * 44100 / NS_PER_S)) * 0.1
         sound = Audio(Stamp("warm-up", 0, 0, "warm-up"), noise.astype(np.float32), 44100)
-        self.predict(
-            Window(
-                "warm-up",
-                0,
-                0,
-                0,
-                self.spec.length_ns,
-                {"audio": (sound,)},
-                (),
-                self.spec.length_ns,
-            )
-        )
+        return repeat(Window("warm-up", 0, 0, 0, length_ns, {"audio": (sound,)}, (), length_ns))
 
 
 def preprocessing_of(model: Model) -> VoicePreprocessing:

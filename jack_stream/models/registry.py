@@ -173,7 +173,7 @@ class Model:
         Raises:
             ModelInputError: names, shapes, dtypes or values do not fit.
         """
-        return self._run(self.module, check_inputs(self.method, self.input_spec, inputs))
+        return self.run(self.module, check_inputs(self.method, self.input_spec, inputs))
 
     def encode(self, name: str, items: npt.NDArray[Any]) -> Arrays:
         """Encode items of one input, independently of each other.
@@ -193,7 +193,7 @@ class Model:
             known = ", ".join(self.item_spec) or "it has no streaming form"
             raise UsageError(f"{self.method} encodes no items of {name!r}: {known}")
         checked = check_inputs(self.method, {name: self.item_spec[name]}, {name: items})
-        return self._run(lambda value: self.module.encode(name, value), {"value": checked[name]})
+        return self.run(lambda value: self.module.encode(name, value), {"value": checked[name]})
 
     def head(self, features: Mapping[str, npt.NDArray[Any]]) -> Arrays:
         """What ``infer`` returns, from the features of a window's items.
@@ -202,9 +202,21 @@ class Model:
             features: everything that ``encode`` returned for all inputs, float32 [B, items, ...] in
                 the order of time.
         """
-        return self._run(self.module.head, features)
+        return self.run(self.module.head, features)
 
-    def _run(self, function: Callable[..., Any], inputs: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+    def run(self, function: Callable[..., Any], inputs: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+        """Run a part of the network.
+
+        Args:
+            function: takes a Jittor Var for each input, by name, and returns named Vars.
+            inputs: what it takes.
+
+        Returns:
+            Output name -> float32 array, all values finite.
+
+        Raises:
+            ModelInputError: an output is not finite.
+        """
         from jack_stream.runtime import jittor  # noqa: PLC0415 - the registry imports no Jittor
 
         jt = jittor()

@@ -12,8 +12,8 @@ The answer equals `TSLNet.execute` of the whole window to float rounding, at all
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Hashable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +21,32 @@ import numpy.typing as npt
 from jack_stream.models.tsl_net import CHUNK, TSLNet, position_rows
 from jack_stream.runtime import jittor
 
-__all__ = ["TSLStream"]
+__all__ = ["TSLStream", "parts"]
 
 jt = jittor()
+Var = Any
 Array = npt.NDArray[np.float32]
 Places = Sequence[int]
+Steps: TypeAlias = Generator[tuple[str, dict[str, Array]], dict[str, Array], dict[str, Array]]
+"""Yields which of the `parts` is needed with which rows ``[N, ...]`` (none where there are no
+names), is sent what it answers, and returns the network's outputs."""
+
+
+def parts(network: TSLNet) -> dict[str, Callable[..., dict[str, Var]]]:
+    """The parts of the network that answer rows independently of each other.
+
+    ``listen`` takes ``mel`` ``[N, 96, 60]``, a segment's between its neighbours', and gives
+    ``rows`` ``[N, 512]``; ``align`` takes ``rgb`` ``[N, 3, 1024]`` and gives ``rows``
+    ``[N, 512]``; ``fuse`` takes ``visual`` and ``sound`` ``[N, 3, 512]`` and gives ``rows``
+    ``[N, 2048]``; ``heads`` takes ``features`` ``[B, T, 2048]`` and gives the outputs of
+    `TSLNet.execute`.
+    """
+    return {
+        "listen": lambda mel: {"rows": network.cls_module.a_extractor(mel)},
+        "align": lambda rgb: {"rows": network.align(rgb, margin=0)[:, 0]},
+        "fuse": lambda visual, sound: {"rows": network.fuse(visual, sound, margin=0)[:, 0]},
+        "heads": network.heads,
+    }
 
 
 class TSLStream:
@@ -36,10 +57,10 @@ class TSLStream:
     """
 
     def __init__(self, network: TSLNet) -> None:
-        self._network = network
+        self._parts = parts(network)
         self._segments: dict[int, tuple[int, Array, Array]] = {}
         self._next_identity = 0
-        self._sound, self._visual, self._fused = _Rows(), _Rows(), _Rows()
+        self._sound, self._visual, self._fused = _Rows("listen"), _Rows("align"), _Rows("fuse")
 
     @property
     def encoded(self) -> dict[str, int]:
@@ -51,15 +72,23 @@ class TSLStream:
         }
 
     def infer(self, first: int, rgb: Array, mel: Array) -> dict[str, Array]:
-        """The outputs of `TSLNet.execute` for one window.
+        """The outputs of `TSLNet.execute` for one window, with a leading axis of 1; see `look`."""
+        steps = self.look(first, rgb, mel)
+        try:
+            part, rows = next(steps)
+            while True:
+                part, rows = steps.send(self._run(part, rows) if rows else {})
+        except StopIteration as end:
+            outputs: dict[str, Array] = end.value
+            return outputs
+
+    def look(self, first: int, rgb: Array, mel: Array) -> Steps:
+        """Answer a window part by part, so that several streams' rows may be answered together.
 
         Args:
             first: index of the window's first segment, counted from the stream's start.
             rgb: I3D features ``[T, 1024]``.
             mel: log-mel ``[T, 32, 60]``, normalised.
-
-        Returns:
-            The network's outputs with a leading axis of 1.
         """
         t = len(rgb)
         identities = self._identify(first, rgb, mel)
@@ -67,29 +96,30 @@ class TSLStream:
         lines = [_open(at, t) for at in range(t)]
         placed = mel + position_rows(np.arange(first, first + t))[:, np.newaxis]
 
-        def listen(places: Places) -> Any:
-            stacked = np.concatenate(
-                [placed[[rounds[at][k] for at in places]] for k in range(3)], 1
-            )
-            return self._network.cls_module.a_extractor(jt.array(stacked))
+        def listened(places: Places) -> dict[str, Array]:
+            near = [placed[[rounds[at][k] for at in places]] for k in range(3)]
+            return {"mel": np.concatenate(near, 1)}
 
-        def align(places: Places) -> Any:
-            return self._network.align(jt.array(_triples(rgb, places)), margin=0)[:, 0]
+        def aligned(places: Places) -> dict[str, Array]:
+            return {"rgb": _triples(rgb, places)}
 
         sound_keys = [tuple(identities[k] for k in triple) for triple in rounds]
         visual_keys = [tuple(_at(identities, k) for k in triple) for triple in lines]
-        sound = self._sound.get(sound_keys, listen)
-        visual = self._visual.get(visual_keys, align)
+        sound = yield from self._sound.get(sound_keys, listened)
+        visual = yield from self._visual.get(visual_keys, aligned)
 
-        def fuse(places: Places) -> Any:
-            near_visual, near_sound = (_triples(rows, places) for rows in (visual, sound))
-            return self._network.fuse(jt.array(near_visual), jt.array(near_sound), margin=0)[:, 0]
+        def fused(places: Places) -> dict[str, Array]:
+            return {"visual": _triples(visual, places), "sound": _triples(sound, places)}
 
         both = list(zip(sound_keys, visual_keys, strict=True))
         fused_keys = [tuple(_at(both, k) for k in triple) for triple in lines]
-        fused = self._fused.get(fused_keys, fuse)
+        features = yield from self._fused.get(fused_keys, fused)
+        return (yield "heads", {"features": features[np.newaxis]})
+
+    def _run(self, part: str, rows: dict[str, Array]) -> dict[str, Array]:
         with jt.no_grad():
-            outputs = self._network.heads(jt.array(fused[np.newaxis]))
+            inputs = {name: jt.array(value) for name, value in rows.items()}
+            outputs = self._parts[part](**inputs)
             return dict(zip(outputs, jt.fetch_sync(list(outputs.values())), strict=True))
 
     def _identify(self, first: int, rgb: Array, mel: Array) -> list[int]:
@@ -110,22 +140,28 @@ class TSLStream:
 
 
 class _Rows:
-    """Feature rows under the identities of what they were made of, for the last window's."""
+    """Feature rows under the identities of what they were made of, for the last window's.
 
-    def __init__(self) -> None:
+    Args:
+        part: the part of the network that makes them.
+    """
+
+    def __init__(self, part: str) -> None:
+        self._part = part
         self._rows: dict[Hashable, Array] = {}
         self.computed = 0
 
-    def get(self, keys: Sequence[Hashable], compute: Callable[[Places], Any]) -> Array:
-        """The rows of all keys; ``compute`` is called once with the places of those that lack."""
-        lacking = [at for at, key in enumerate(keys) if key not in self._rows]
+    def get(
+        self, keys: Sequence[Hashable], inputs: Callable[[Places], dict[str, Array]]
+    ) -> Generator[tuple[str, dict[str, Array]], dict[str, Array], Array]:
+        """The rows of all keys; asks once for those that lack, by the inputs of their places."""
+        held = {key: self._rows[key] for key in keys if key in self._rows}
+        lacking = [at for at, key in enumerate(keys) if key not in held]
         self.computed = len(lacking)
-        if lacking:
-            with jt.no_grad():
-                made = compute(lacking).numpy()
-            self._rows.update(zip((keys[at] for at in lacking), made, strict=True))
-        self._rows = {key: self._rows[key] for key in keys}
-        return np.stack(list(self._rows.values()))
+        found = yield self._part, (inputs(lacking) if lacking else {})
+        held.update(zip((keys[at] for at in lacking), found.get("rows", ()), strict=True))
+        self._rows = {key: held[key] for key in keys}
+        return np.stack([held[key] for key in keys])
 
 
 def _circular(at: int, length: int) -> tuple[int, int, int]:

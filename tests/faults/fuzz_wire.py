@@ -33,9 +33,11 @@ from jack_stream import log
 from jack_stream.clock import Clock
 from jack_stream.config import AnalyzerSettings, parse
 from jack_stream.errors import WireError
+from jack_stream.inference.analyzer import Look
 from jack_stream.inference.gait import GaitAnalyzer
 from jack_stream.inference.intake import Intake
 from jack_stream.inference.queue import WindowQueue
+from jack_stream.inference.scheduler import Scheduler
 from jack_stream.service.gate import Gate
 from jack_stream.window.spec import WindowSpec
 from jack_stream.wire import keys
@@ -122,9 +124,13 @@ class _Looker:
     def shrink(self, frame: Frame) -> Frame:
         return frame
 
-    def predict(self, window: Any) -> list[Any]:
+    def look(self, window: Any) -> Look:
         assert window.end_ns > window.start_ns
+        yield from ()
         return []
+
+    def examples(self) -> Iterator[Any]:
+        return iter(())
 
 
 class System:
@@ -136,10 +142,11 @@ class System:
         settings = AnalyzerSettings(method="bpm-gcn")
         self.analyzers: list[Any] = [GaitAnalyzer(_Constant(), settings), _Looker()]  # type: ignore[arg-type]
         self.receiver = Receiver([endpoint], set(KINDS))
-        self._queue = WindowQueue(Policy.LIVE)
+        queue = WindowQueue(Policy.LIVE)
+        self._scheduler = Scheduler(queue, Clock())
         # Ever so many publishers: the stream is never over, however many ends come.
         self.intake = Intake(
-            self.receiver, {"door": self.analyzers}, {"door": 10**9}, self._queue, Clock()
+            self.receiver, {"door": self.analyzers}, {"door": 10**9}, queue, Clock()
         )
         self._stop = threading.Event()
         self._threads = [
@@ -161,8 +168,10 @@ class System:
 
     def _look(self) -> None:
         while not self._stop.is_set():
-            if (job := self._queue.get(0.05)) is not None:
-                job.analyzer.predict(job.window)
+            batch = self._scheduler.next(0.05)
+            for task in batch.tasks if batch is not None else ():
+                if isinstance(task.outcome, Exception):
+                    raise task.outcome
                 self.windows += 1
 
     def close(self) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from jack_stream.inference.analyzer import Prediction
+from jack_stream.inference.analyzer import Arrays, Ask, Look, Prediction, Step
 from jack_stream.window.assembler import WindowAssembler
 from jack_stream.window.spec import Modality, Sample, Window, WindowSpec
 from jack_stream.wire.messages import Audio, End, Frame, Poses, Stamp
@@ -104,6 +104,20 @@ def in_order(*tracks: Iterable[Any]) -> list[Any]:
     return sorted(itertools.chain(*tracks), key=lambda m: m.stamp.captured_at_ns)
 
 
+T = TypeVar("T")
+
+
+def answered(asking: Generator[Ask, Arrays, T]) -> T:
+    """What a generator of asks returns when each ask is answered by its step at once."""
+    try:
+        ask = next(asking)
+        while True:
+            ask = asking.send(ask.step.run(ask.rows) if ask.rows else {})
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
 class FakeModel:
     """As much of a model as the code around it asks for."""
 
@@ -140,14 +154,17 @@ class FakeAnalyzer:
         self.model = model or FakeModel()
         self.spec = spec or WindowSpec(S, S, ("frame",), S)
         self._predict = predict
+        self._step = Step(self.model, "fake", dict)
 
     def shrink(self, frame: Frame) -> Frame:
         return frame
 
-    def predict(self, window: Window) -> list[Prediction]:
+    def look(self, window: Window) -> Look:
+        yield Ask(self._step, {})
         return self._predict(window)
 
-    def warm_up(self) -> None: ...
+    def examples(self) -> Iterator[Window]:
+        return itertools.repeat(window({}, 0, self.spec.length_ns))
 
 
 class FakeClock:

@@ -14,8 +14,10 @@ from jack_stream.features.snippets import frames_of_cell
 from jack_stream.features.spatial import to_clip
 from jack_stream.inference.analyzer import shares
 from jack_stream.inference.audio_visual import AudioVisualAnalyzer
+from jack_stream.inference.batch import predict
 from jack_stream.inference.grid import evidence, flicker
 from jack_stream.inference.sound import MfccPieces, heard
+from jack_stream.inference.warming import warm_up
 from tests.inference.streams import MS, ORIGIN, S, cut, frame, frames_at, in_order, noise_blocks
 
 SNIPPETS = 4
@@ -60,7 +62,7 @@ def _first(analyzer: AudioVisualAnalyzer, frames: Any, sounds: Any) -> Any:
     messages = [*in_order(frames, sounds), frame(10_000, 60 * S)]
     seen = cut(analyzer.spec, messages, analyzer.shrink)[0]
     assert seen.start_ns == ORIGIN
-    return seen, analyzer.predict(seen)
+    return seen, predict(analyzer, seen)
 
 
 def test_a_whole_window_is_wholly_supported(analyzer: AudioVisualAnalyzer) -> None:
@@ -96,14 +98,14 @@ def test_without_any_picture_nothing_is_said(analyzer: AudioVisualAnalyzer) -> N
     windows = cut(analyzer.spec, in_order(noise_blocks(6.0)), analyzer.shrink)
     assert windows
     assert windows[0].degraded == ("frame missing",)
-    assert analyzer.predict(windows[0]) == []
+    assert predict(analyzer, windows[0]) == []
 
 
 def test_a_hop_encodes_its_new_snippet_only(analyzer: AudioVisualAnalyzer) -> None:
     windows = cut(analyzer.spec, in_order(frames_at(8.2), noise_blocks(8.2)), analyzer.shrink)
     assert len(windows) == 5
     for seen in windows:
-        analyzer.predict(seen)
+        predict(analyzer, seen)
     visual = [e for e in analyzer.model.encoded if e.startswith("visual")]  # type: ignore[attr-defined]
     assert visual == ["visual 4", "visual 1", "visual 1", "visual 1", "visual 1"]
 
@@ -119,11 +121,13 @@ def test_the_configuration_must_give_whole_snippets() -> None:
     assert _analyzer(window_s=2.0).spec.hop_ns == 500 * MS
 
 
-def test_warming_up_encodes_a_window_and_a_hop(analyzer: AudioVisualAnalyzer) -> None:
-    analyzer.warm_up()
+def test_warming_up_encodes_a_window_and_then_hops_alone_and_together(
+    analyzer: AudioVisualAnalyzer,
+) -> None:
+    warm_up(analyzer)
     encoded = analyzer.model.encoded  # type: ignore[attr-defined]
-    assert encoded == ["visual 4", "audio 2", "visual 1", "audio 2"]
-    assert analyzer.snippets.encoded == 0
+    assert encoded[:6] == ["visual 4", "audio 2", *["visual 1", "audio 2"] * 2]
+    assert encoded[6:10] == ["visual 2", "audio 4"] * 2
 
 
 def test_windows_to_warm_up_with_share_what_they_overlap_in() -> None:
@@ -153,7 +157,7 @@ def test_vaanets_cached_answers_are_those_of_the_whole_network() -> None:
     windows = cut(analyzer.spec, messages, analyzer.shrink)
     assert len(windows) == 2
     for seen in windows:
-        (cached,) = analyzer.predict(seen)
+        (cached,) = predict(analyzer, seen)
         times = np.array([f.stamp.captured_at_ns - ORIGIN for f in seen.frames])
         first = (seen.start_ns - ORIGIN) // S
         clips = [

@@ -9,7 +9,9 @@ import pytest
 
 from jack_stream.capture.scene.walk import STYLES, landmarks, world_landmarks
 from jack_stream.config import AnalyzerSettings
+from jack_stream.inference.batch import predict
 from jack_stream.inference.gait import GaitAnalyzer
+from jack_stream.inference.warming import warm_up
 from jack_stream.window.spec import Window
 from jack_stream.wire.messages import Poses
 from tests.inference.streams import ORIGIN, S, frame, stamp, window
@@ -71,7 +73,7 @@ def _window(analyzer: GaitAnalyzer, people: dict[int, np.ndarray], every: int = 
 
 
 def _persons(analyzer: GaitAnalyzer, people: dict[int, np.ndarray]) -> list[int | None]:
-    return [p.person for p in analyzer.predict(_window(analyzer, people))]
+    return [p.person for p in predict(analyzer, _window(analyzer, people))]
 
 
 def test_the_window_has_the_length_that_the_card_says(analyzer: GaitAnalyzer) -> None:
@@ -82,7 +84,7 @@ def test_the_window_has_the_length_that_the_card_says(analyzer: GaitAnalyzer) ->
 
 @pytest.mark.parametrize("style", list(STYLES))
 def test_who_walks_is_asked_about(analyzer: GaitAnalyzer, network: Any, style: str) -> None:
-    (prediction,) = analyzer.predict(_window(analyzer, {7: _walker(80, style)}))
+    (prediction,) = predict(analyzer, _window(analyzer, {7: _walker(80, style)}))
     assert prediction.person == 7
     assert prediction.support > 0.95
     assert prediction.logits.tolist() == [0, 1, 2, 3]
@@ -101,27 +103,27 @@ def test_who_is_seen_too_shortly_is_not_asked_about(analyzer: GaitAnalyzer) -> N
 
 
 def test_gaps_of_more_than_a_quarter_second_are_no_evidence(analyzer: GaitAnalyzer) -> None:
-    seen = analyzer.predict(_window(analyzer, {1: _walker(80)}, every=5))
+    seen = predict(analyzer, _window(analyzer, {1: _walker(80)}, every=5))
     assert len(seen) == 1
-    assert analyzer.predict(_window(analyzer, {1: _walker(80)}, every=10)) == []
+    assert predict(analyzer, _window(analyzer, {1: _walker(80)}, every=10)) == []
 
 
 def test_several_people_keep_their_numbers_and_their_gaits(
     analyzer: GaitAnalyzer, network: Any
 ) -> None:
     people = {9: _walker(80, "sad"), 4: _walker(80, "happy"), 6: _still(80)}
-    predictions = analyzer.predict(_window(analyzer, people))
+    predictions = predict(analyzer, _window(analyzer, people))
     assert [p.person for p in predictions] == [4, 9]
     assert [p.logits[0] for p in predictions] == [0, 4]
     for row, person in enumerate((4, 9)):
-        analyzer.predict(_window(analyzer, {person: people[person]}))
+        predict(analyzer, _window(analyzer, {person: people[person]}))
         alone = network.asked[-1]["posture"][0]
         np.testing.assert_array_equal(network.asked[0]["posture"][row], alone)
 
 
 def test_nobody_gets_no_prediction(analyzer: GaitAnalyzer) -> None:
     assert _persons(analyzer, {}) == []
-    assert analyzer.predict(window({"pose": []}, 0, analyzer.spec.length_ns)) == []
+    assert predict(analyzer, window({"pose": []}, 0, analyzer.spec.length_ns)) == []
 
 
 def test_pictures_pass_unchanged(analyzer: GaitAnalyzer) -> None:
@@ -130,8 +132,9 @@ def test_pictures_pass_unchanged(analyzer: GaitAnalyzer) -> None:
     assert seen.stamp.captured_at_ns == ORIGIN
 
 
-def test_warming_up_runs_the_network_for_one_and_for_two(
+def test_warming_up_runs_the_network_for_one_and_for_more(
     analyzer: GaitAnalyzer, network: Any
 ) -> None:
-    analyzer.warm_up()
-    assert [len(asked["posture"]) for asked in network.asked] == [1, 2]
+    warm_up(analyzer)
+    asked = [len(one["posture"]) for one in network.asked]
+    assert asked[:5] == [1, 1, 1, 2, 2]

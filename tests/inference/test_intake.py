@@ -52,8 +52,9 @@ def _run(
     intake = Intake(receiver, analyzers, publishers, queue, FakeClock())
     intake.run(stop)
     jobs = []
-    while (job := queue.get(0)) is not None:
-        jobs.append((job.window.stream, job.window.index, job.analyzer))
+    while (turn := queue.turn()) is not None:
+        taken = queue.take(turn.model, 1)
+        jobs += [(job.window.stream, job.window.index, job.analyzer) for job in taken]
     return intake, jobs
 
 

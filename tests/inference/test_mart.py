@@ -12,8 +12,10 @@ from jack_stream.errors import ConfigError
 from jack_stream.features import fbank
 from jack_stream.features.snippets import frames_of_cell
 from jack_stream.features.spatial import to_clip
+from jack_stream.inference.batch import predict
 from jack_stream.inference.mart import MartAnalyzer
 from jack_stream.inference.sound import heard
+from jack_stream.inference.warming import warm_up
 from jack_stream.models import Model, untrained
 from jack_stream.window.spec import Window
 from tests.inference.streams import ORIGIN, S, cut, frame, frames_at, in_order, noise_blocks
@@ -50,33 +52,33 @@ def test_cached_answers_are_those_of_the_whole_network(network: Model) -> None:
     windows = cut(analyzer.spec, messages, analyzer.shrink)
     encoded = []
     for seen in windows:
-        (prediction,) = analyzer.predict(seen)
-        encoded.append(analyzer.network.encoded)
+        (prediction,) = predict(analyzer, seen)
+        encoded.append(analyzer.snippets.encoded)
         expected = _whole(network, seen)
         np.testing.assert_allclose(
             prediction.logits, expected, rtol=0, atol=1e-4 * np.abs(expected).max()
         )
         assert (prediction.support, prediction.degraded) == (1.0, ())
-    assert encoded == [3, 1, 1]
+    assert encoded == [3, 4, 5]
 
 
 def test_late_sound_costs_its_snippet_again(network: Model) -> None:
     analyzer, frames, sounds = _analyzer(network), frames_at(3.2, side=112), noise_blocks(3.2)
-    for known, expected in ((sounds[:50] + sounds[51:], 3), (sounds, 1), (sounds, 0)):
+    for known, expected in ((sounds[:50] + sounds[51:], 3), (sounds, 4), (sounds, 4)):
         (seen,) = cut(analyzer.spec, in_order(frames, known), analyzer.shrink)
-        analyzer.predict(seen)
-        assert analyzer.network.encoded == expected
+        predict(analyzer, seen)
+        assert analyzer.snippets.encoded == expected
 
 
 def test_what_is_missing_is_named(network: Model) -> None:
     analyzer, late = _analyzer(network), frame(9999, 60 * S, side=112)
     seen = cut(analyzer.spec, [*frames_at(1.0, side=112), late], analyzer.shrink)[0]
-    (prediction,) = analyzer.predict(seen)
+    (prediction,) = predict(analyzer, seen)
     assert seen.degraded == ("frame lost", "audio missing")
     assert prediction.degraded == ("2 of 3 snippets without a picture",)
     assert prediction.support == pytest.approx(1 / 6)
     blind = cut(analyzer.spec, noise_blocks(6.0), analyzer.shrink)[0]
-    assert analyzer.predict(blind) == []
+    assert predict(analyzer, blind) == []
 
 
 def test_the_grid_is_that_of_seconds(network: Model) -> None:
@@ -90,7 +92,7 @@ def test_pictures_are_kept_small(network: Model) -> None:
     assert _analyzer(network).shrink(frame(0, 0, side=300)).image.shape == (112, 112, 3)
 
 
-def test_warming_up_encodes_a_hop(network: Model) -> None:
+def test_warming_up_encodes_hops(network: Model) -> None:
     analyzer = _analyzer(network)
-    analyzer.warm_up()
-    assert analyzer.network.encoded == 1
+    assert warm_up(analyzer).seconds(1) > 0
+    assert analyzer.snippets.encoded >= 2 + 2

@@ -9,15 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jack_stream.config import Config, loads
 from jack_stream.errors import ModelFailedError, ModelInputError
 from jack_stream.events.publisher import EventPublisher
-from jack_stream.events.schema import decode, encode
+from jack_stream.events.schema import Event, decode, encode
 from jack_stream.features.localization import Segment
 from jack_stream.inference.analyzer import UNCERTAIN, Prediction, read
+from jack_stream.inference.batch import Task, answer
+from jack_stream.inference.event import Timing
 from jack_stream.inference.process import Inference, endpoints_of
 from jack_stream.inference.queue import Job, WindowQueue
+from jack_stream.inference.scheduler import Batch, Scheduler
 from jack_stream.service import child
 from jack_stream.wire.policy import Policy
 from tests.inference.streams import (
@@ -54,12 +59,24 @@ def _job(analyzer: FakeAnalyzer, start_ns: int = 2 * S, **options: Any) -> Job:
     return Job(seen, analyzer, ORIGIN + 9 * S)
 
 
+def _handle(inference: Inference, *jobs: Job) -> list[Event]:
+    """What is published of windows that are answered together."""
+    return inference.handle(_scheduler(*jobs).next(0.0))  # type: ignore[arg-type]
+
+
+def _scheduler(*jobs: Job) -> Scheduler:
+    queue = WindowQueue(Policy.LIVE, limit=len(jobs))
+    for job in jobs:
+        queue.put(job, threading.Event())
+    return Scheduler(queue, FakeClock(ORIGIN + 10 * S))
+
+
 def test_an_event_says_what_when_and_by_whom(
     inference: Inference, publisher: EventPublisher
 ) -> None:
     prediction = Prediction(LOGITS, 7, 0.8, ("a bit dark",))
     job = _job(_analyzer(prediction, trained=True), degraded=("audio missing",))
-    (event,) = inference.handle(job)
+    (event,) = _handle(inference, job)
     assert (event.stream, event.person, event.label) == ("door", 7, "cross")
     assert event.confidence == pytest.approx(0.75)
     assert event.probabilities == pytest.approx({"calm": 0.25, "cross": 0.75})
@@ -76,30 +93,46 @@ def test_an_event_says_what_when_and_by_whom(
     assert inference.last_event_ns == event.published_at_ns
 
 
-def test_the_stages_of_the_latency_add_up_to_all_of_it(inference: Inference) -> None:
+@given(
+    st.lists(st.integers(0, 5 * S), min_size=3, max_size=3), st.integers(-S, S), st.integers(0, S)
+)
+def test_the_stages_of_the_latency_add_up_to_all_of_it(
+    stages: list[int], early_ns: int, publish_ns: int
+) -> None:
+    """Whether a window came before the machine was free, or while others were waited for."""
+    job = _job(FakeAnalyzer())
+    started_ns = job.ready_at_ns + stages[0]
+    free_ns = min(job.ready_at_ns + early_ns, started_ns)
+    timing = Timing(free_ns, started_ns, started_ns + stages[1])
+    latency = timing.latency(job, timing.done_ns + publish_ns)
+    whole_ns = timing.done_ns + publish_ns - job.window.newest_ns
+    assert latency.total_ms == pytest.approx(whole_ns / MS)
+    assert latency.inference_ms == pytest.approx(stages[1] / MS)
+    assert min(latency.queue_ms, latency.batch_ms) >= 0
+    assert latency.queue_ms == pytest.approx(max(0, free_ns - job.ready_at_ns) / MS)
+
+
+def test_an_events_latency_is_its_age(inference: Inference) -> None:
     job = _job(_analyzer(Prediction(LOGITS), Prediction(LOGITS, 2)))
-    for event in inference.handle(job):
-        latency = event.latency
+    for event in _handle(inference, job):
         whole_ms = (event.published_at_ns - job.window.newest_ns) / MS
-        assert latency.total_ms == pytest.approx(whole_ms)
-        assert latency.capture_to_window_ms == pytest.approx(6000)
-        assert latency.inference_ms == pytest.approx(1)
-        assert latency.publish_ms > 0
-    assert inference.inference_ms == pytest.approx(1)
+        assert event.latency.total_ms == pytest.approx(whole_ms)
+        assert event.latency.capture_to_window_ms == pytest.approx(6000)
+    assert inference.inference_ms > 0
 
 
 def test_a_file_that_is_read_faster_than_it_was_recorded_has_no_negative_latency(
     inference: Inference,
 ) -> None:
     job = _job(_analyzer(Prediction(LOGITS)))._replace(ready_at_ns=ORIGIN)
-    (event,) = inference.handle(job)
+    (event,) = _handle(inference, job)
     assert event.latency.capture_to_window_ms == 0
 
 
 def test_events_say_what_they_were_made_for(publisher: EventPublisher) -> None:
     def said(*given: str) -> str:
         inference = Inference(publisher, FakeClock(ORIGIN + 10 * S), None, *given)
-        (event,) = inference.handle(_job(_analyzer(Prediction(LOGITS))))
+        (event,) = _handle(inference, _job(_analyzer(Prediction(LOGITS))))
         return event.purpose
 
     assert said() == "not stated"
@@ -107,14 +140,14 @@ def test_events_say_what_they_were_made_for(publisher: EventPublisher) -> None:
 
 
 def test_weights_of_chance_say_so(inference: Inference) -> None:
-    (event,) = inference.handle(_job(_analyzer(Prediction(LOGITS))))
+    (event,) = _handle(inference, _job(_analyzer(Prediction(LOGITS))))
     assert (event.model.trained, event.model.bundle) == (False, "untrained")
 
 
 def test_below_the_bundles_threshold_the_label_is_uncertain(inference: Inference) -> None:
     for threshold, label in ((0.74, "cross"), (0.76, UNCERTAIN)):
         analyzer = _analyzer(Prediction(LOGITS), decision=(1.0, threshold))
-        (event,) = inference.handle(_job(analyzer))
+        (event,) = _handle(inference, _job(analyzer))
         assert event.label == label
         assert event.confidence == pytest.approx(0.75)
         assert sum(event.probabilities.values()) == pytest.approx(1)
@@ -148,7 +181,7 @@ def test_events_of_a_stream_and_method_are_numbered_without_gaps(inference: Infe
         _job(both, stream="yard"),
         _job(both),
     ):
-        for event in inference.handle(job):
+        for event in _handle(inference, job):
             numbers.setdefault((event.stream, event.model.method), []).append(event.seq)
     assert numbers == {
         ("door", "fake"): [0, 1, 2, 3],
@@ -161,7 +194,7 @@ def test_a_window_that_the_model_refuses_is_counted_and_passed_over(inference: I
     def refuse(_: Any) -> list[Prediction]:
         raise ModelInputError("not this one")
 
-    assert inference.handle(_job(FakeAnalyzer(refuse))) == []
+    assert _handle(inference, _job(FakeAnalyzer(refuse))) == []
     counters = inference.counters()
     assert (counters["windows_refused"], counters["events"]) == (1, 0)
     assert counters["windows_refused.door.fake"] == 1
@@ -186,29 +219,43 @@ def _raise(_: Any) -> list[Prediction]:
 def test_a_model_that_raises_or_gives_nan_costs_its_window_and_is_seen(
     inference: Inference, bad: FakeAnalyzer, said: str
 ) -> None:
-    assert inference.handle(_job(bad)) == []
+    assert _handle(inference, _job(bad)) == []
     assert said in inference.trouble
     counters = inference.counters()
     assert (counters["windows_failed.door.fake"], counters["events"]) == (1, 0)
     good = _analyzer(Prediction(LOGITS))
-    assert [event.seq for event in inference.handle(_job(good))] == [0]
+    assert [event.seq for event in _handle(inference, _job(good))] == [0]
     assert inference.trouble == "", "it is well again"
 
 
 def test_a_model_that_fails_again_and_again_ends_the_process(inference: Inference) -> None:
     bad = FakeAnalyzer(_raise)
     for _ in range(4):
-        inference.handle(_job(bad))
-        inference.handle(_job(_analyzer(Prediction(LOGITS)), stream="yard"))
+        _handle(inference, _job(bad))
+        _handle(inference, _job(_analyzer(Prediction(LOGITS)), stream="yard"))
     with pytest.raises(ModelFailedError, match="5 windows of door in a row: RuntimeError"):
-        inference.handle(_job(bad))
+        _handle(inference, _job(bad))
     assert ModelFailedError.exit_code not in child._PERMANENT, "it is tried again"
+
+
+def test_what_fails_in_a_batch_costs_nobody_else_anything(inference: Inference) -> None:
+    model: Any = FakeModel()
+    bad, good = FakeAnalyzer(_raise, model=model), FakeAnalyzer(lambda _: [Prediction(LOGITS)])
+    good.model = model
+    for _ in range(4):
+        _handle(inference, _job(bad))
+    jobs = [_job(bad), _job(good, stream="yard")]
+    batch = Batch(jobs, [Task(job.analyzer.look(job.window)) for job in jobs], 0, 0, 0)
+    answer(batch.tasks)
+    with pytest.raises(ModelFailedError):
+        inference.handle(batch)
+    assert inference.counters()["events.yard.fake"] == 1
 
 
 def test_localised_segments_carry_the_streams_time(inference: Inference) -> None:
     segments = (Segment(1, 0.9, 0.25, 0.75), Segment(0, -0.1, 0.0, 0.125))
     job = _job(_analyzer(Prediction(LOGITS, segments=segments)))
-    (event,) = inference.handle(job)
+    (event,) = _handle(inference, job)
     first, second = event.segments
     assert (first.label, first.score) == ("cross", 0.9)
     assert (first.start_ns, first.end_ns) == (ORIGIN + 2_250 * MS, ORIGIN + 2_750 * MS)
@@ -218,7 +265,7 @@ def test_localised_segments_carry_the_streams_time(inference: Inference) -> None
 
 
 def test_an_event_without_segments_of_an_older_release_is_read(inference: Inference) -> None:
-    (event,) = inference.handle(_job(_analyzer(Prediction(LOGITS))))
+    (event,) = _handle(inference, _job(_analyzer(Prediction(LOGITS))))
     topic, text = encode(event)
     older = text.replace(b'"segments":[],', b"")
     assert older != text
@@ -226,24 +273,21 @@ def test_an_event_without_segments_of_an_older_release_is_read(inference: Infere
 
 
 def test_work_ends_when_all_streams_have_and_no_window_is_left(inference: Inference) -> None:
-    queue, stop = WindowQueue(Policy.LIVE), threading.Event()
-    analyzer = _analyzer(Prediction(LOGITS))
-    queue.put(_job(analyzer), stop)
-    queue.put(_job(analyzer), stop)
+    stop, job = threading.Event(), _job(_analyzer(Prediction(LOGITS)))
+    scheduler = _scheduler(job, job)
     reports: list[int] = []
-    inference.work(queue, lambda: True, stop, lambda: reports.append(1))
+    inference.work(scheduler, lambda: True, stop, lambda: reports.append(1))
     assert inference.counters()["events"] == 2
-    assert len(queue) == 0
+    assert scheduler.next(0.0) is None
     assert reports
 
 
 def test_work_ends_when_stopped(inference: Inference) -> None:
-    queue, stop = WindowQueue(Policy.LIVE), threading.Event()
-    analyzer = FakeAnalyzer(lambda _: stop.set() or [])  # type: ignore[func-returns-value]
-    queue.put(_job(analyzer), stop)
-    queue.put(_job(analyzer), stop)
-    inference.work(queue, lambda: False, stop, lambda: None)
-    assert len(queue) == 1
+    stop = threading.Event()
+    job = _job(FakeAnalyzer(lambda _: stop.set() or []))  # type: ignore[func-returns-value]
+    scheduler = _scheduler(job, job)
+    inference.work(scheduler, lambda: False, stop, lambda: None)
+    assert scheduler.next(0.0) is not None, "one is left"
 
 
 def _config(text: str) -> Config:

@@ -20,9 +20,20 @@ def _job(stream: str, at: int, analyzer: FakeAnalyzer) -> Job:
     return Job(window({}, at * S, S, stream=stream), analyzer, at)
 
 
+def _next(queue: WindowQueue, timeout_s: float = 0.0) -> Job | None:
+    """The one window whose turn it is."""
+    if not queue.wait(timeout_s):
+        return None
+    turn = queue.turn()
+    assert turn is not None
+    (job,) = queue.take(turn.model, 1)
+    queue.charge(turn.model, 0.1)
+    return job
+
+
 def _taken(queue: WindowQueue) -> list[tuple[str, int]]:
     taken = []
-    while (job := queue.get(0)) is not None:
+    while (job := _next(queue)) is not None:
         taken.append((job.window.stream, job.ready_at_ns))
     return taken
 
@@ -58,7 +69,7 @@ def test_under_overload_all_are_served_alike_and_nothing_old(
             for _ in range(rate):
                 queue.put(_job(str(number), at, analyzer), GO_ON)
                 put += 1
-        job = queue.get(0)
+        job = _next(queue)
         assert job is not None
         served[job.window.stream] += 1
         assert at - job.ready_at_ns <= limit
@@ -98,7 +109,7 @@ def test_a_lossless_queue_makes_the_giver_wait_and_sheds_nothing(analyzer: FakeA
     giver.start()
     taken = []
     for _ in range(20):
-        job = queue.get(5.0)
+        job = _next(queue, 5.0)
         assert job is not None
         taken.append(job.ready_at_ns)
         assert len(given) <= len(taken) + 2
@@ -120,13 +131,13 @@ def test_a_giver_that_waits_gives_up_when_all_stops(analyzer: FakeAnalyzer) -> N
 
 
 def test_an_empty_queue_answers_after_its_time(analyzer: FakeAnalyzer) -> None:
-    assert WindowQueue(Policy.LIVE).get(0.01) is None
+    assert _next(WindowQueue(Policy.LIVE), 0.01) is None
 
 
 def test_who_waits_is_woken_by_a_window(analyzer: FakeAnalyzer) -> None:
     queue = WindowQueue(Policy.LIVE)
     found: list[Job | None] = []
-    taker = threading.Thread(target=lambda: found.append(queue.get(30.0)))
+    taker = threading.Thread(target=lambda: found.append(_next(queue, 30.0)))
     taker.start()
     queue.put(_job("a", 3, analyzer), GO_ON)
     taker.join(5.0)

@@ -5,15 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from jack_stream.errors import ModelInputError, UsageError
 from jack_stream.models import create, untrained
 from jack_stream.models.layers import set_weights
 from jack_stream.models.layers.paths import plain_only
 from jack_stream.models.mart import MART
-from jack_stream.models.mart_stream import MARTStream
 from jack_stream.runtime import jittor
 from tests.models.golden import WHOLE_NETWORK, Golden, assert_close, assert_tap
 
@@ -161,51 +158,3 @@ def test_impossible_architectures_are_refused() -> None:
         create("mart", variant="better")
     with pytest.raises(UsageError, match="fusion_from"):
         create("mart", **(SMALL | {"fusion_from": 3}))
-
-
-@st.composite
-def journeys(draw: st.DrawFn) -> list[tuple[int, list[int]]]:
-    """Windows of one stream: the first snippet, and snippets whose data came late or changed."""
-    first, steps = 0, []
-    for _ in range(draw(st.integers(2, 4))):
-        length = draw(st.integers(1, 3))
-        changed = draw(st.lists(st.integers(0, length - 1), max_size=1))
-        steps.append((first, [length, *changed]))
-        first += draw(st.integers(-1, 4))
-    return steps
-
-
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(journey=journeys())
-def test_a_stream_gives_what_whole_windows_give(
-    tiny: Any, journey: list[tuple[int, list[int]]]
-) -> None:
-    stream = MARTStream(tiny.module)
-    rng = np.random.default_rng(5)
-    source = windows(24, seed=6)
-    clips, sounds = source["visual"][0], source["audio"].reshape(24, 100, 128)
-    for first, (length, *changed) in journey:
-        places = np.arange(first + 4, first + 4 + length)
-        for at in changed:
-            clips[places[at]] = rng.uniform(0, 255, clips[0].shape)
-        visual, audio = clips[places], sounds[places].reshape(-1, 128)
-        streamed = stream.infer(first, visual, audio)
-        whole = tiny.infer({"visual": visual[None], "audio": audio[None]})
-        for name, value in whole.items():
-            assert_close(streamed[name], value, 2e-5, name)
-
-
-def test_a_hop_encodes_what_is_new(tiny: Any) -> None:
-    stream = MARTStream(tiny.module)
-    source = windows(6, seed=8)
-    clips, sounds = source["visual"][0].copy(), source["audio"][0].copy()
-
-    def encoded(first: int) -> int:
-        stream.infer(first, clips[first : first + 3], sounds[100 * first : 100 * (first + 3)])
-        return stream.encoded
-
-    assert [encoded(0), encoded(1), encoded(1), encoded(3)] == [3, 1, 0, 2]
-    sounds[400] += 1
-    assert encoded(3) == 1
-    with pytest.raises(ModelInputError, match="300 frames of sound, not 200"):
-        stream.infer(0, clips[:3], sounds[:200])

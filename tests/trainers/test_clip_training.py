@@ -10,6 +10,7 @@ import pytest
 
 from jack_stream.config import AnalyzerSettings
 from jack_stream.errors import BundleError, UsageError
+from jack_stream.inference.batch import predict
 from jack_stream.inference.catalogue import ANALYZERS
 from jack_stream.inference.grid import flicker
 from jack_stream.models import create, load
@@ -99,7 +100,7 @@ def test_a_run_leaves_a_report_and_a_card(seeing: Path) -> None:
 def test_a_stream_is_read_with_the_bundle(seeing: Path) -> None:
     model = load(seeing / "bundle")
     analyzer = ANALYZERS["vaanet"](model, AnalyzerSettings(method="vaanet"))
-    (prediction,) = analyzer.predict(flicker(0, 2_000_000_000, 112))
+    (prediction,) = predict(analyzer, flicker(0, 2_000_000_000, 112))
     assert prediction.logits.shape == (2,)
 
 

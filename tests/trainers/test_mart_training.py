@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 
 from jack_stream.config import AnalyzerSettings
 from jack_stream.errors import BundleError, ConfigError, UsageError
+from jack_stream.inference.batch import predict
 from jack_stream.inference.catalogue import ANALYZERS
 from jack_stream.inference.grid import flicker
 from jack_stream.models import load
@@ -122,7 +123,7 @@ def test_what_was_learned_is_measured_and_seen_live(
         assert len(list(csv.DictReader(file))) == 12
     settings = AnalyzerSettings(method="mart", window_s=2.0)
     analyzer = ANALYZERS["mart"](load(trained / "bundle"), settings)
-    (prediction,) = analyzer.predict(flicker(0, 2_000_000_000, 112))
+    (prediction,) = predict(analyzer, flicker(0, 2_000_000_000, 112))
     assert prediction.logits.shape == (2,)
 
 

@@ -23,11 +23,12 @@ from jack_stream.features import logmel
 from jack_stream.features.gait_window import body_height
 from jack_stream.features.mel import power_to_db
 from jack_stream.features.skeleton import joint_index
+from jack_stream.inference.analyzer import Step
 from jack_stream.inference.localisation import FPS, PERIOD_NS, i3d_encoder, i3d_view, segment_power
 from jack_stream.inference.snippets import SnippetCache
 from jack_stream.wire.messages import Frame
 from tests.capture.media_files import RATE, number_of, write_video
-from tests.inference.streams import S, stamp, window
+from tests.inference.streams import S, answered, stamp, window
 from tests.trainers.made_clips import FRAMES, write_clips
 from trainers.data.clip_media import pictures, samples_of
 from trainers.data.clips import read_clips, read_frames, read_sound
@@ -204,9 +205,12 @@ def test_tsl_features_are_those_of_the_live_stream(tmp_path: Path) -> None:
         Frame(stamp(i, round(i / FPS * S)), i3d_view(picture), (128, 64))
         for i, picture in enumerate(pictures(video))
     ]
-    cache = SnippetCache(i3d_encoder(network), period_ns=PERIOD_NS, fps=FPS)
-    seen, empty = cache.features(window({"frame": live}, 0, cells * PERIOD_NS))
-    assert empty == 0
+    encode = i3d_encoder(network)
+    step = Step(network, "see", lambda rows: encode(rows["clips"]))
+    cache = SnippetCache(step, period_ns=PERIOD_NS, fps=FPS)
+    snippets = cache.take(window({"frame": live}, 0, cells * PERIOD_NS))
+    seen = answered(snippets.features())
+    assert snippets.empty == 0
     np.testing.assert_array_equal(rgb, seen["rgb"])
 
     samples = samples_of(video, RATE)
