@@ -220,10 +220,11 @@ def _await_reading(page: Any, word: str) -> None:
 
 
 def _await_moving_picture(page: Any) -> None:
-    shown = page.evaluate("document.querySelector('.picture').toDataURL()")
-    page.wait_for_function(
-        "before => document.querySelector('.picture').toDataURL() !== before", arg=shown
-    )
+    for _ in range(3):  # the first one of all has no skeleton yet
+        shown = page.evaluate("document.querySelector('.picture').toDataURL()")
+        page.wait_for_function(
+            "before => document.querySelector('.picture').toDataURL() !== before", arg=shown
+        )
     page.locator(".nothing").wait_for(state="hidden")
 
 

@@ -19,7 +19,7 @@ export class StreamView {
     this.parts = { facts: find(".facts"), stage: find(".stage"), picture: find(".picture"), nothing: find(".nothing"), level: find(".level"), people: find(".people"), legend: find(".legend"), pause: find(".pause"), now: find(".now"), span: find(".span") };
     find("h2").textContent = stream.name;
     this.element.setAttribute("aria-label", `Stream ${stream.name}`);
-    if (!stream.pictures) this.parts.stage.hidden = true;
+    this.element.classList.toggle("blind", !stream.pictures);
     this.alerts = new Alerts(find(".alerts"));
     this.timeline = new Timeline(find(".timeline"), stream.name, this.alerts);
     this.readings = new Map();

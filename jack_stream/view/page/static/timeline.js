@@ -212,7 +212,8 @@ export class Timeline {
   }
 
   axis(pen, left, right, high, foot, style) {
-    const step = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600].find((s) => (right - left) / s <= 8) ?? 7200;
+    const room = Math.max(1, Math.floor(pen.canvas.clientWidth / 100));
+    const step = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600].find((s) => (right - left) / s <= room) ?? 7200;
     pen.fillStyle = style.getPropertyValue("--quiet");
     pen.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
     for (let at = Math.ceil(left / step) * step; at <= right; at += step) {
