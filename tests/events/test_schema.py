@@ -69,6 +69,7 @@ def test_the_payload_is_plain_json_with_these_keys() -> None:
             "queue_ms": 2.0,
             "inference_ms": 4.0,
             "publish_ms": 8.0,
+            "batch_ms": 0.0,
         },
         "position": None,
         "retained": False,

@@ -79,7 +79,8 @@ export class StreamView {
     if (event.retained && this.readings.size > PEOPLE_SHOWN) return;
     this.readings.set(`${event.model.method} ${event.person}`, { event, at: performance.now() });
     const waits = event.latency;
-    this.latency = waits.capture_to_window_ms + waits.queue_ms + waits.inference_ms + waits.publish_ms;
+    const before = waits.capture_to_window_ms + waits.queue_ms + (waits.batch_ms ?? 0);
+    this.latency = before + waits.inference_ms + waits.publish_ms;
     this.changed = true;
   }
 
