@@ -26,6 +26,7 @@ def worker(
         "journal": "journal",
         "inference": "inference",
         "gate": "gate",
+        "rules": "rules",
         "metrics": "metrics",
         "view": "view",
     }

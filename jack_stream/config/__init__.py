@@ -5,6 +5,7 @@ from __future__ import annotations
 from jack_stream.config.fields import Pace
 from jack_stream.config.purpose import NOT_STATED, PurposeSettings, Use
 from jack_stream.config.reading import dumps, load, loads, parse
+from jack_stream.config.rules import RuleSettings
 from jack_stream.config.streams import (
     AnalyzerSettings,
     CameraSettings,
@@ -41,6 +42,7 @@ __all__ = [
     "RecordingSettings",
     "RecycleSettings",
     "RemoteSettings",
+    "RuleSettings",
     "RuntimeSettings",
     "SceneSettings",
     "StreamSettings",

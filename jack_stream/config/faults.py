@@ -44,7 +44,7 @@ def _describe(fault: Mapping[str, Any], secrets: Collection[str]) -> str:
     message = str(fault["msg"]).removeprefix("Value error, ")
     value = fault["input"]
     # What came from the environment, or is a source, may be a secret that must not get into a log.
-    private = bool({"source", "device", "token"} & set(map(str, fault["loc"])))
+    private = bool({"source", "device", "token", "webhook"} & set(map(str, fault["loc"])))
     hidden = private or isinstance(value, (dict, BaseModel)) or _contains(value, secrets)
     shown = "" if hidden else f" = {redact(str(value))[:80]!r}"
     return f"{key}{shown}: {'its value is not allowed' if _contains(message, secrets) else message}"

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from jack_stream.config.fields import Section
 from jack_stream.config.purpose import PurposeSettings
+from jack_stream.config.rules import RuleSettings
 from jack_stream.config.streams import StreamSettings
 from jack_stream.config.system import (
     EventsSettings,
@@ -38,6 +39,7 @@ class Config(Section):
     view: ViewSettings = ViewSettings()
     recycle: RecycleSettings = RecycleSettings()
     streams: tuple[StreamSettings, ...] = Field(min_length=1)
+    rules: tuple[RuleSettings, ...] = ()
 
     @model_validator(mode="after")
     def _names_differ(self) -> Config:
@@ -49,6 +51,20 @@ class Config(Section):
             raise ValueError(
                 f"stream {remote[0]!r} comes from another machine: set captures in [gate]"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _rules_fit(self) -> Config:
+        names = [rule.name for rule in self.rules]
+        if double := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two rules have the name {double[0]!r}")
+        streams = [stream.name for stream in self.streams]
+        for rule in self.rules:
+            if missing := [name for name in rule.streams if name not in streams]:
+                raise ValueError(
+                    f"rule {rule.name!r} is about stream {missing[0]!r}; there are"
+                    f" {', '.join(streams)}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -95,6 +111,11 @@ class Config(Section):
     def journal_inbox(self) -> str:
         """Where inference hands its events to the journal."""
         return f"ipc://{self.directory}/journal"
+
+    @property
+    def rules_memory(self) -> Path:
+        """Where the rules' state is kept, beside the journal."""
+        return self.journal_path.with_name(f"{self.journal_path.name}.rules")
 
     @property
     def journal_path(self) -> Path:

@@ -1,4 +1,4 @@
-"""How events get from inference to the journal: none twice, none lost, and nobody waits.
+"""How events and alerts get to the journal: none twice, none lost, and nobody waits.
 
 The sender numbers its events and keeps each until the journal says that it has it. The journal
 takes them in order only. When another journal process answers than before, the sender sends all
@@ -58,16 +58,19 @@ _receipt = msgspec.msgpack.Decoder(_Receipt).decode
 
 
 class EventFeed(EventOutlet):
-    """Inference's end: hands events to the journal, which publishes them.
+    """The sender's end: hands events to the journal, which publishes them.
 
     Args:
         endpoint: the journal's address; it need not be there yet.
         patient: wait for the journal when too much is kept, instead of losing the oldest.
         capacity: how many events may be kept.
+        resume: the session and the number to go on with, of a sender that remembers them: what
+            it sends again under the same number is not taken twice.
         context: the ZeroMQ context, by default the process's.
 
     Attributes:
         dropped: events that were lost because the journal was away for too long.
+        base: number of the first event that the journal has not confirmed.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class EventFeed(EventOutlet):
         *,
         patient: bool = False,
         capacity: int = _CAPACITY,
+        resume: tuple[str, int] | None = None,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
     ) -> None:
         super().__init__()
@@ -83,8 +87,9 @@ class EventFeed(EventOutlet):
         self._patient = patient
         self._capacity = capacity
         self._kept: deque[bytes] = deque()
-        self._base = 0
-        self._next = 0
+        if resume is not None:
+            self.session = resume[0]
+        self.base = self._next = 0 if resume is None else resume[1]
         self._run = ""
         self._heard_s = self._caught_up_s = time.monotonic()
         self._socket = (context or zmq.Context.instance()).socket(zmq.DEALER)
@@ -102,7 +107,7 @@ class EventFeed(EventOutlet):
         while self._patient and len(self._kept) >= self._capacity:
             self._wait(0.1)
         if len(self._kept) >= self._capacity:
-            self._forget(self._base + 1)
+            self._forget(self.base + 1)
             self.dropped += 1
         self._kept.append(encode(event)[1])
         self.published += 1
@@ -113,7 +118,7 @@ class EventFeed(EventOutlet):
         with suppress(zmq.Again):
             while True:
                 self._hear(self._socket.recv(zmq.NOBLOCK))
-        end = self._base + len(self._kept)
+        end = self.base + len(self._kept)
         with suppress(zmq.Again):
             while self._next < end:
                 self._send(self._next)
@@ -122,7 +127,7 @@ class EventFeed(EventOutlet):
         if self._kept and time.monotonic() - self._heard_s > _ASK_AGAIN_S:
             self._heard_s = time.monotonic()
             with suppress(zmq.Again):
-                self._send(self._base)
+                self._send(self.base)
 
     def counters(self) -> dict[str, int]:
         """What became of the events, for health messages."""
@@ -150,8 +155,8 @@ class EventFeed(EventOutlet):
         self.tend()
 
     def _send(self, number: int) -> None:
-        header = _pack(_Header(self.session, number, self._base))
-        payload = self._kept[number - self._base]
+        header = _pack(_Header(self.session, number, self.base))
+        payload = self._kept[number - self.base]
         self._socket.send_multipart([header, payload], flags=zmq.NOBLOCK)
 
     def _hear(self, part: bytes) -> None:
@@ -163,13 +168,13 @@ class EventFeed(EventOutlet):
         self._forget(receipt.number + 1)
         if receipt.run != self._run:
             self._run = receipt.run
-            self._next = self._base
+            self._next = self.base
 
     def _forget(self, base: int) -> None:
-        while self._kept and self._base < base:
+        while self._kept and self.base < base:
             self._kept.popleft()
-            self._base += 1
-        self._next = max(self._next, self._base)
+            self.base += 1
+        self._next = max(self._next, self.base)
 
 
 class FeedInlet:

@@ -61,6 +61,10 @@ _COUNTERS = (
     _Rule("events_published", "Events that left the journal.", "events_published"),
     _Rule("events_journalled", "Events that were written down.", "events_journalled"),
     _Rule("events_not_journalled", "Events published and not kept.", "events_not_journalled"),
+    _Rule("alerts", "Alerts that began.", "alerts", ("stream", "rule")),
+    _Rule("actions", "Commands run and webhooks posted to.", "actions", ("rule",)),
+    _Rule("actions_failed", "Of these, failed.", "actions_failed", ("rule",)),
+    _Rule("actions_dropped", "Not even begun: too many waited.", "actions_dropped"),
     _Rule("connections_refused", "Connections without a right key.", "connections_refused"),
 )
 _GAUGES = (

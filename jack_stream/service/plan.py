@@ -16,6 +16,7 @@ Role: TypeAlias = Literal[
     "scene",
     "recording",
     "pose",
+    "rules",
     "journal",
     "inference",
     "gate",
@@ -61,10 +62,16 @@ def plan(config: Config) -> list[WorkerPlan]:
     """The processes of a configuration: each stream's sources, then those that serve all.
 
     Raises:
-        ConfigError: a method looks at something that no process of its stream publishes.
+        ConfigError: a method looks at something that no process of its stream publishes, or there
+            are rules and no journal.
     """
     for stream in config.streams:
         _check_sources(stream)
+    if config.rules and not config.journal.enabled:
+        raise ConfigError(
+            "[[rules]] need the journal, which alerts go through",
+            hint="Set journal.enabled = true, or leave the rules out.",
+        )
     roles: tuple[Role, ...] = ("camera", "microphone", "scene", "recording", "pose")
     workers = [
         WorkerPlan(role, stream.name)
@@ -73,10 +80,11 @@ def plan(config: Config) -> list[WorkerPlan]:
         if getattr(stream, role) is not None
     ]
     gates = [] if config.gate is None else [WorkerPlan("gate")]
+    rules = [WorkerPlan("rules")] if config.rules else []
     journals = [WorkerPlan("journal")] if config.journal.enabled else []
     metrics = [] if config.metrics.address == "off" else [WorkerPlan("metrics")]
     views = [WorkerPlan("view")] if config.view.enabled else []
-    return [*workers, WorkerPlan("inference"), *gates, *journals, *metrics, *views]
+    return [*workers, WorkerPlan("inference"), *gates, *rules, *journals, *metrics, *views]
 
 
 def sources(config: Config, stream: str, *, poses_only: bool = False) -> list[str]:

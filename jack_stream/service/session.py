@@ -48,7 +48,7 @@ def _moved(config: Config, folder: Path) -> Config:
     metrics = MetricsSettings(address="off")
     update = {"runtime": runtime, "events": events, "journal": journal, "metrics": metrics}
     update |= {"recycle": RecycleSettings(), "view": ViewSettings()}
-    return config.model_copy(update=update)
+    return config.model_copy(update={**update, "rules": ()})
 
 
 def recorded(config: Config, recording: Path, *, fast: bool) -> Config:
@@ -67,7 +67,12 @@ def recorded(config: Config, recording: Path, *, fast: bool) -> Config:
     )
     policy = Policy.LOSSLESS if fast else config.runtime.policy
     runtime = config.runtime.model_copy(update={"policy": policy})
-    return config.model_copy(update={"runtime": runtime, "streams": (stream,)})
+    rules = tuple(
+        rule.model_copy(update={"streams": rule.streams and (stream.name,)})
+        for rule in config.rules
+        if not rule.streams or stream.name in rule.streams
+    )
+    return config.model_copy(update={"runtime": runtime, "streams": (stream,), "rules": rules})
 
 
 def run_session(

@@ -28,7 +28,8 @@ from jack_stream.wire.tally import labelled
 __all__ = ["Supervisor"]
 
 STOP_WITHIN_S = 4.0
-JOURNAL_STOP_WITHIN_S = 1.0
+LAST_STOP_WITHIN_S = {"rules": 3.5, "journal": 1.0}
+"""They end after all others, one after the other: the others' last events go through them."""
 _TURN_MS = 100
 _PROGRESS_WITHIN_S = 60.0
 _SAY_EVERY_S = 1.0
@@ -61,7 +62,7 @@ class Supervisor:
         patient = config.runtime.policy is Policy.LOSSLESS
         self.children = {one.name: Child(one, may_wait=patient) for one in plan(config)}
         remote = any(stream.remote is not None for stream in config.streams)
-        roles = {"pose", "inference", "journal", "metrics", "view"} | (
+        roles = {"pose", "inference", "rules", "journal", "metrics", "view"} | (
             set() if remote else {"gate"}
         )
         self._sources = [c for c in self.children.values() if c.plan.role not in roles]
@@ -302,13 +303,14 @@ class Supervisor:
             self._succession.successor.terminate()
             self._succession.successor.wait(time.monotonic() + 1)
         for child in self.children.values():
-            if child.plan.role != "journal":
+            if child.plan.role not in LAST_STOP_WITHIN_S:
                 child.terminate()
         until_s = time.monotonic() + STOP_WITHIN_S
         for name, child in self.children.items():
-            if child.plan.role == "journal":  # the last: the others' last events go through it
+            if child.plan.role in LAST_STOP_WITHIN_S:
                 child.terminate()
-                until_s = max(until_s, time.monotonic() + JOURNAL_STOP_WITHIN_S)
+                within_s = LAST_STOP_WITHIN_S[child.plan.role]
+                until_s = max(until_s, time.monotonic() + within_s)
             if not child.wait(until_s):
                 _log.warning("did not end in time and was killed", process=name)
         self._collect(inbox, outlet)

@@ -87,6 +87,11 @@ def run(
 
             journal.run(config, clock=clock, stop=stop, health=health)
             return
+        if worker.role == "rules":
+            from jack_stream.events import alerting  # noqa: PLC0415
+
+            alerting.run(config, clock=clock, stop=stop, health=health)
+            return
         if worker.role == "metrics":
             from jack_stream.service import web  # noqa: PLC0415
 
