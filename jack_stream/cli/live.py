@@ -28,7 +28,7 @@ from jack_stream.cli.options import (
     load_config,
 )
 from jack_stream.config import Config
-from jack_stream.events.schema import Event
+from jack_stream.events.schema import Alert, AnyEvent, Event
 from jack_stream.events.subscriber import DEFAULT_ENDPOINT, Subscription
 from jack_stream.service.signals import stop_on_signals
 from jack_stream.view.terminal import Board
@@ -128,7 +128,7 @@ def watch(
     server_key: ServerKeyOption = None,
     insecure: InsecureOption = False,
 ) -> None:
-    """Show what a running system says: a line per stream and person, a bar per emotion.
+    """Show what a running system says: a line per stream and person, a bar per emotion, alerts.
 
     Begins with the last state of each stream, dimmed and with its time, until there is a new one.
     Another machine's is seen through its gate, with keys (docs/security.md).
@@ -138,12 +138,15 @@ def watch(
     board = Board()
     seen = 0
 
-    def take(event: Event) -> None:
+    def take(said: AnyEvent) -> None:
         nonlocal seen
-        seen += 1
         if as_json:
-            _print_json(event)
-        board.event(event)
+            _print_json(said)
+        if isinstance(said, Alert):
+            board.alert(said)
+            return
+        seen += 1
+        board.event(said)
         if count is not None and seen >= count:
             stop.set()
 
@@ -155,9 +158,9 @@ def watch(
         contextlib.nullcontext() if as_json else _drawing(board) as draw,
     ):
         while not stop.is_set():
-            event = subscription.next(_SLICE_S)
-            if event is not None:
-                take(event)
+            said = subscription.take(_SLICE_S)
+            if said is not None:
+                take(said)
             while isinstance(report := reports.get(0), Health):
                 board.health(report)
             if draw is not None:
@@ -214,7 +217,14 @@ def _shown(config: Config, stop: threading.Event) -> tuple[int, list[Event]]:
         board.event(event)
 
     with _drawing(board) as draw:
-        code = run_session(config, stop, on_event=take, on_health=board.health, on_turn=draw)
+        code = run_session(
+            config,
+            stop,
+            on_event=take,
+            on_alert=board.alert,
+            on_health=board.health,
+            on_turn=draw,
+        )
     return code, events
 
 
@@ -237,7 +247,7 @@ def _drawing(board: Board) -> Iterator[Callable[[], None]]:
         yield draw
 
 
-def _print_json(event: Event) -> None:
+def _print_json(event: AnyEvent) -> None:
     from jack_stream.events.schema import encode  # noqa: PLC0415
 
     typer.echo(encode(event)[1].decode())

@@ -20,7 +20,7 @@ from jack_stream.config import (
     StreamSettings,
     ViewSettings,
 )
-from jack_stream.events.schema import Event
+from jack_stream.events.schema import Alert, Event
 from jack_stream.events.subscriber import Subscription
 from jack_stream.service.supervisor import Supervisor
 from jack_stream.wire.messages import Health
@@ -80,6 +80,7 @@ def run_session(
     stop: threading.Event,
     *,
     on_event: Callable[[Event], None],
+    on_alert: Callable[[Alert], None] = lambda _: None,
     on_health: Callable[[Health], None] = lambda _: None,
     on_turn: Callable[[], None] = lambda: None,
 ) -> int:
@@ -89,6 +90,7 @@ def run_session(
         config: what to run.
         stop: ends it.
         on_event: called with each event, in this thread.
+        on_alert: called with each alert, in this thread.
         on_health: called with each report, in the supervisor's thread.
         on_turn: called about ten times a second, in this thread.
 
@@ -103,9 +105,11 @@ def run_session(
         thread = threading.Thread(target=lambda: codes.append(supervisor.run(stop)))
         thread.start()
         while True:
-            event = subscription.next(_SLICE_S)
-            if event is not None:
-                on_event(event)
+            said = subscription.take(_SLICE_S)
+            if isinstance(said, Alert):
+                on_alert(said)
+            elif said is not None:
+                on_event(said)
             elif not thread.is_alive():
                 break
             on_turn()

@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from jack_stream.events.schema import Event
+from jack_stream.events.schema import Alert, Event
 from jack_stream.wire.messages import Health, State
 
 __all__ = ["Board"]
@@ -31,7 +31,7 @@ _UNTRAINED = "untrained weights: these numbers are noise, not readings"
 
 @dataclass
 class Board:
-    """Collects events and health and draws the newest of each.
+    """Collects events, alerts and health and draws the newest of each.
 
     Attributes:
         show_processes: whether the processes' table is drawn below the readings.
@@ -39,6 +39,7 @@ class Board:
 
     show_processes: bool = True
     _events: dict[tuple[str, str, int | None], tuple[Event, float]] = field(default_factory=dict)
+    _alerts: dict[tuple[str, str, str, int | None], Alert] = field(default_factory=dict)
     _health: dict[str, Health] = field(default_factory=dict)
     _count: int = 0
 
@@ -52,6 +53,13 @@ class Board:
         self._events[key] = (event, time.monotonic())
         self._count += 1
 
+    def alert(self, alert: Alert) -> None:
+        """Take an alert; it is shown from its beginning to its end."""
+        key = (alert.stream, alert.rule, alert.model.method, alert.person)
+        self._alerts.pop(key, None)
+        if alert.state == "began":
+            self._alerts[key] = alert
+
     def health(self, health: Health) -> None:
         """Take a report."""
         self._health[health.process] = health
@@ -63,6 +71,7 @@ class Board:
             k: e for k, (e, at_s) in self._events.items() if e.retained or now_s - at_s < _GONE_S
         }
         parts: list[Panel | Table | Text] = []
+        parts += [_alarm(alert) for alert in self._alerts.values()]
         if any(not event.model.trained for event in shown.values()):
             parts.append(Text(_UNTRAINED.upper(), style="bold white on red", justify="center"))
         parts.append(self._readings(shown))
@@ -109,6 +118,17 @@ class Board:
                 Text(health.detail),
             )
         return table
+
+
+def _alarm(alert: Alert) -> Text:
+    who = f"person {alert.person}" if alert.person is not None else "scene"
+    since = time.strftime("%H:%M:%S", time.localtime(alert.since_ns / 1e9))
+    noise = "" if alert.model.trained else " (untrained: noise)"
+    return Text(
+        f" ALERT {alert.rule}: {alert.stream}, {who}, {' + '.join(alert.labels)}"
+        f" {alert.value:.0%}, since {since}{noise} ",
+        style="bold reverse" if alert.model.trained else "dim reverse",
+    )
 
 
 def _style(event: Event) -> str:

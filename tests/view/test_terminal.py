@@ -7,7 +7,7 @@ from rich.console import Console
 
 from jack_stream.view.terminal import Board
 from jack_stream.wire.messages import Health, Stamp, State
-from tests.events.making import event
+from tests.events.making import alert, event
 
 
 def _drawn(board: Board, width: int = 160) -> str:
@@ -69,6 +69,21 @@ def test_who_has_gone_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "person 2" in drawn
     now_s = 120.0
     assert "nobody is there" in _drawn(board)
+
+
+def test_an_alert_is_shown_from_its_beginning_to_its_end() -> None:
+    board = Board()
+    board.event(event())
+    board.alert(alert())
+    board.alert(alert(1, person=2))
+    board.alert(alert(2, rule="[bold]", person=None))
+    drawn = _drawn(board)
+    assert "ALERT unhappy: door, person 1, sad + angry 75%, since " in drawn
+    assert "ALERT [bold]: door, scene" in drawn
+    board.alert(alert(3, state="ended", reason="below"))
+    drawn = _drawn(board)
+    assert "ALERT unhappy: door, person 1" not in drawn
+    assert "ALERT unhappy: door, person 2" in drawn
 
 
 def test_a_retained_state_is_shown_with_its_time_until_the_stream_speaks() -> None:
