@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import tomli_w
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from jack_stream.config import Config, parse
+from jack_stream.cli.options import SetOption
+from jack_stream.config import Config, loads
 from jack_stream.errors import SourceError, UsageError
 from jack_stream.events.schema import Event, encode
 from jack_stream.service.signals import stop_on_signals
@@ -43,10 +45,12 @@ def analyze(
     show_faces: Annotated[
         bool, typer.Option("--show-faces", help="Do not blur faces in the report's pictures.")
     ] = False,
+    overrides: SetOption = None,
 ) -> None:
     """Analyze a file, losing nothing: the same processes as live, as fast as they can go.
 
-    Writes one JSON event per line and prints a summary.
+    Writes one JSON event per line and prints a summary. What it is for is stated with `--set`, such
+    as `--set purpose.use=research`.
     """
     from jack_stream.service.session import private, run_session  # noqa: PLC0415
     from jack_stream.view.summary import summarise  # noqa: PLC0415
@@ -54,7 +58,7 @@ def analyze(
 
     out = out or file.with_name(f"{file.name}.events.jsonl")
     _check_paths(file, {"--out": out, "--picture": picture, "--report": report})
-    configured = _configuration(file, method or ["bpm-gcn"], bundle, hop)
+    configured = _configuration(file, method or ["bpm-gcn"], bundle, hop, overrides or [])
     stop = stop_on_signals()
     console = Console(stderr=True)
     progress = Progress(
@@ -118,10 +122,12 @@ def _write_report(
         with ExitStack() as stack:
             change = np.copy if show_faces else stack.enter_context(FaceBlur())
             frames = take(file, choose(events), change)
-    write_report(path, file, events, frames, cards)
+    write_report(path, file, events, frames, cards, purpose=config.purpose)
 
 
-def _configuration(file: Path, methods: list[str], bundle: str, hop: float | None) -> Config:
+def _configuration(
+    file: Path, methods: list[str], bundle: str, hop: float | None, overrides: list[str]
+) -> Config:
     from jack_stream.inference.catalogue import check_methods, shipped_bundle  # noqa: PLC0415
     from jack_stream.models.registry import METHODS  # noqa: PLC0415
 
@@ -140,7 +146,8 @@ def _configuration(file: Path, methods: list[str], bundle: str, hop: float | Non
         stream["camera"] = {"source": str(file.absolute()), "pace": "fast", "sound": sound}
     if "pose" in modalities:
         stream["pose"] = {}
-    config = parse({"runtime": {"policy": "lossless"}, "streams": [stream]}, str(file))
+    table = {"runtime": {"policy": "lossless"}, "streams": [stream]}
+    config = loads(tomli_w.dumps(table), str(file), overrides)
     check_methods(config.streams[0].analyzers)
     return config
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import jack_stream
+from jack_stream.config import PurposeSettings
 from jack_stream.errors import SourceError
 from jack_stream.events.schema import Event, EventSegment
 from jack_stream.view.groups import Who, by_whom
@@ -41,6 +42,8 @@ def write_report(
     events: Sequence[Event],
     frames: Sequence[KeyFrame],
     cards: Mapping[str, Card],
+    *,
+    purpose: PurposeSettings = PurposeSettings(),  # noqa: B008 - frozen
 ) -> None:
     """Write the page.
 
@@ -50,6 +53,7 @@ def write_report(
         events: what was said of it, in any order; may be empty.
         frames: key frames, in the order of their times.
         cards: of the bundles, by SHA-256 of their tensors as events name them.
+        purpose: what for, as the configuration states it.
 
     Raises:
         SourceError: the page can't be written.
@@ -61,6 +65,7 @@ def write_report(
     html = pages.get_template("report.html").render(
         file=file.name,
         version=jack_stream.__version__,
+        purpose=purpose,
         events=len(events),
         untrained=any(not event.model.trained for event in events),
         degraded=sum(bool(event.degraded) for event in events),

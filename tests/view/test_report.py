@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from jack_stream.config import PurposeSettings
 from jack_stream.errors import SourceError
 from jack_stream.events.schema import EventSegment
 from jack_stream.inference.catalogue import shipped_bundle
@@ -41,9 +43,9 @@ class _Page(HTMLParser):
         return " ".join(self.words)
 
 
-def _written(tmp_path: Path, *args: object) -> _Page:
+def _written(tmp_path: Path, *args: object, **more: Any) -> _Page:
     path = tmp_path / "out.html"
-    write_report(path, Path("a clip.mp4"), *args)  # type: ignore[arg-type]
+    write_report(path, Path("a clip.mp4"), *args, **more)  # type: ignore[arg-type]
     return _Page(path.read_text(encoding="utf-8"))
 
 
@@ -58,6 +60,15 @@ def test_it_sums_up_who_was_read_as_what(tmp_path: Path) -> None:
 
 def test_noise_is_called_noise(tmp_path: Path) -> None:
     assert "UNTRAINED" in _written(tmp_path, [event(trained=False)], [], {}).text
+
+
+def test_it_says_what_it_was_made_for(tmp_path: Path) -> None:
+    assert "Purpose: not stated" in _written(tmp_path, [event()], [], {}).text
+    said = PurposeSettings(
+        use="education", text="<b>a</b>", exemption="medical", reason="therapy", contact="a@b"
+    )
+    page = _written(tmp_path, [event()], [], {}, purpose=said)
+    assert "education: <b>a</b> · exempt for medical reasons: therapy · a@b" in page.text
 
 
 def test_nothing_found_is_said(tmp_path: Path) -> None:
