@@ -90,8 +90,9 @@ def _name(annotation: Any) -> str:
         return " or ".join(f"`{json.dumps(one)}`" for one in arguments)
     if get_origin(annotation) in {Union, UnionType}:
         return " or ".join(map(_name, arguments))
-    if get_origin(annotation) is tuple:
-        return f"list of {_name(arguments[0])}"
+    if get_origin(annotation) in {dict, tuple}:
+        kind = "list" if get_origin(annotation) is tuple else "table"
+        return f"{kind} of {_name(arguments[-1])}"
     if arguments:  # Annotated
         return _name(arguments[0])
     if annotation in _TYPES:

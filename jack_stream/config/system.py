@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -36,6 +36,10 @@ class RuntimeSettings(Section):
     policy: Policy = Field(
         default=Policy.LIVE,
         description="live: the newest data wins. lossless: nothing is dropped, sources wait.",
+    )
+    weights: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(
+        default={},
+        description="Method -> its share of the machine where that is scarce; 1 for the others.",
     )
     log_format: LogFormat = Field(default="text", description="Log lines as text or as JSON.")
 

@@ -68,6 +68,16 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _weights_fit(self) -> Config:
+        methods = {one.method for stream in self.streams for one in stream.analyzers}
+        if unknown := sorted(set(self.runtime.weights) - methods):
+            raise ValueError(
+                f"runtime.weights has {unknown[0]!r}, which is no method of any analyzer"
+                f" ({', '.join(sorted(methods)) or 'there are none'})"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _can_recycle(self) -> Config:
         wanted = self.recycle.inference_hours is not None or self.recycle.inference_mb is not None
         if wanted and not (self.journal.enabled and self.runtime.policy is Policy.LIVE):

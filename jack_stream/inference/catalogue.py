@@ -13,13 +13,14 @@ from jack_stream.errors import BundleError, ConfigError
 from jack_stream.inference.analyzer import Analyzer
 from jack_stream.inference.audio_visual import AudioVisualAnalyzer
 from jack_stream.inference.gait import GaitAnalyzer
+from jack_stream.inference.gait_steps import GaitStepsAnalyzer
 from jack_stream.inference.localisation import LocalisationAnalyzer
 from jack_stream.inference.mart import MartAnalyzer
 from jack_stream.inference.sound import FbankPieces, MfccPieces
 from jack_stream.inference.voice import VoiceAnalyzer
 from jack_stream.models.registry import Model, load, untrained
 
-__all__ = ["ANALYZERS", "bundle_path", "check_methods", "make_analyzer", "shipped_bundle"]
+__all__ = ["ANALYZERS", "STEPS", "bundle_path", "check_methods", "make_analyzer", "shipped_bundle"]
 
 _UNTRAINED_SEED = 0
 
@@ -37,6 +38,9 @@ ANALYZERS: dict[str, Callable[[Model, AnalyzerSettings], Analyzer]] = {
 }
 """Method -> how it looks at a stream."""
 
+STEPS: dict[str, Callable[[Model, AnalyzerSettings], Analyzer]] = {"bpm-gcn": GaitStepsAnalyzer}
+"""Method -> how it looks at a stream in steps."""
+
 
 def check_methods(settings: Iterable[AnalyzerSettings]) -> None:
     """Check that every analyzer's method can run on a stream, before anything is loaded.
@@ -52,6 +56,11 @@ def check_methods(settings: Iterable[AnalyzerSettings]) -> None:
                 hint=(f"did you mean {close[0]!r}? " if close else "")
                 + f"there are {', '.join(ANALYZERS)}",
             )
+        if one.form == "steps" and one.method not in STEPS:
+            raise ConfigError(
+                f'analyzers: form = "steps", but {one.method} has no step form',
+                hint=f"Leave form out; only {', '.join(STEPS)} has one.",
+            )
 
 
 def make_analyzer(settings: AnalyzerSettings) -> Analyzer:
@@ -63,7 +72,8 @@ def make_analyzer(settings: AnalyzerSettings) -> Analyzer:
     """
     check_methods([settings])
     model = _model(settings.method, settings.bundle)
-    return ANALYZERS[settings.method](model, settings)
+    forms = STEPS if settings.form == "steps" else ANALYZERS
+    return forms[settings.method](model, settings)
 
 
 def shipped_bundle(method: str) -> Path | None:

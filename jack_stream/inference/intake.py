@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from jack_stream.clock import TimeSource
 from jack_stream.inference.analyzer import Analyzer
+from jack_stream.inference.pace import Pace
 from jack_stream.inference.queue import Job, WindowQueue
 from jack_stream.window.assembler import WindowAssembler
 from jack_stream.wire.messages import End, Health
@@ -32,6 +33,7 @@ class Intake:
         queue: where complete windows go.
         clock: says when a window became complete.
         over: streams of which nothing more will come, besides those that end; may grow.
+        pace: says which windows are skipped; none if absent.
 
     Attributes:
         finished: set when every stream has ended and all their windows are in the queue.
@@ -46,12 +48,14 @@ class Intake:
         clock: TimeSource,
         *,
         over: Collection[str] = (),
+        pace: Pace | None = None,
     ) -> None:
         self.finished = threading.Event()
         self._receiver = receiver
         self._queue = queue
         self._clock = clock
         self._over = over
+        self._pace = pace
         self._publishers = dict(publishers)
         self._ended: defaultdict[str, set[str]] = defaultdict(set)
         self._seen: defaultdict[str, set[str]] = defaultdict(set)
@@ -78,7 +82,9 @@ class Intake:
             for analyzer, assembler in self._lanes[stream]:
                 assembler.add(message)
                 for window in assembler.ready():
-                    self._queue.put(Job(window, analyzer, self._clock.now_ns()), stop)
+                    job = Job(window, analyzer, self._clock.now_ns())
+                    if self._pace is None or self._pace.wants(job):
+                        self._queue.put(job, stop)
             if isinstance(message, End):
                 self._note_end(message)
             elif len(self._seen[stream]) < _MAX_SESSIONS:

@@ -10,53 +10,36 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import structlog
 
-from jack_stream import runtime
 from jack_stream.clock import NS_PER_S, TimeSource
-from jack_stream.config import NOT_STATED, Config, StreamSettings
+from jack_stream.config import NOT_STATED, Config
 from jack_stream.errors import ModelFailedError, ModelInputError
-from jack_stream.events.feed import EventFeed
-from jack_stream.events.publisher import EventOutlet, EventPublisher
+from jack_stream.events.publisher import EventOutlet
 from jack_stream.events.schema import Event
-from jack_stream.inference.analyzer import Analyzer, Prediction
+from jack_stream.inference.analyzer import Prediction
 from jack_stream.inference.batch import Outcome
-from jack_stream.inference.catalogue import check_methods, make_analyzer
-from jack_stream.inference.cost import Cost
 from jack_stream.inference.event import Timing, event_of
 from jack_stream.inference.handover import Handover
 from jack_stream.inference.intake import Intake
+from jack_stream.inference.loading import (
+    endpoints_of,
+    load_analyzers,
+    make_outlet,
+    make_pace,
+    measure_costs,
+)
 from jack_stream.inference.queue import Job, WindowQueue
 from jack_stream.inference.scheduler import Batch, Scheduler
-from jack_stream.inference.warming import warm_up
-from jack_stream.models.registry import Model
-from jack_stream.window.spec import Modality
 from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.messages import Kind
-from jack_stream.wire.policy import Policy
 from jack_stream.wire.receiver import Receiver
 from jack_stream.wire.tally import Tally
 
-__all__ = ["Inference", "endpoints_of", "run"]
+__all__ = ["Inference", "run"]
 
 _SLICE_S = 0.1
 _NS_PER_MS = 1e6
 _FAILURES_IN_A_ROW = 5
 _log = structlog.get_logger()
-_DEVICES: dict[Modality, tuple[str, ...]] = {
-    "frame": ("camera", "scene", "recording", "remote"),
-    "audio": ("microphone", "camera", "scene", "recording", "remote"),
-    "pose": ("pose", "recording", "remote"),
-}
-
-
-def endpoints_of(config: Config, stream: StreamSettings, modalities: set[Modality]) -> list[str]:
-    """The addresses of a stream's processes that publish any of these modalities."""
-    devices: list[str] = []
-    for modality in sorted(modalities):
-        for device in _DEVICES[modality]:
-            if getattr(stream, device) is not None and device not in devices:
-                devices.append(device)
-                break
-    return [config.capture_endpoint(stream.name, device) for device in devices]
 
 
 class Inference:
@@ -213,7 +196,7 @@ def run(
         handover: which windows are this process's to publish; all if absent.
         on_ready: called once the models are compiled and have answered a made-up window.
     """
-    with _outlet(config) as publisher:
+    with make_outlet(config) as publisher:
         health.report("starting", detail="loading models and compiling their kernels")
         analyzers = load_analyzers(config)
         costs = measure_costs(config)
@@ -226,7 +209,8 @@ def run(
             if analyzers[stream.name]
         }
         kinds: set[Kind] = {"end", *(m for found in modalities.values() for m in found)}
-        queue = WindowQueue(config.runtime.policy)
+        queue = WindowQueue(config.runtime.policy, weights=config.runtime.weights)
+        pace = make_pace(config, analyzers, clock)
         handover = handover or Handover()
         inference = Inference(publisher, clock, handover, config.purpose.use)
         with Receiver(
@@ -235,7 +219,7 @@ def run(
             policy=config.runtime.policy,
         ) as receiver:
             counts = {name: len(found) for name, found in sources.items()}
-            intake = Intake(receiver, analyzers, counts, queue, clock, over=over)
+            intake = Intake(receiver, analyzers, counts, queue, clock, over=over, pace=pace)
 
             def report() -> None:
                 publisher.tend()
@@ -244,8 +228,15 @@ def run(
                 came = {f"messages_{name}": n for name, n in receiver.counters().items()}
                 health.report(
                     "degraded" if inference.trouble else "running",
-                    came | intake.counters() | queue.counters() | inference.counters(),
-                    inference.gauges() | queue.gauges(clock.now_ns()) | publisher.gauges(),
+                    came
+                    | intake.counters()
+                    | pace.counters()
+                    | queue.counters()
+                    | inference.counters(),
+                    inference.gauges()
+                    | pace.gauges()
+                    | queue.gauges(clock.now_ns())
+                    | publisher.gauges(),
                     inference.trouble,
                 )
 
@@ -258,43 +249,11 @@ def run(
 
                 on_ready()
                 try:
-                    inference.work(Scheduler(queue, clock, costs), is_over, stop, report)
+                    inference.work(Scheduler(queue, clock, costs, pace), is_over, stop, report)
                 finally:
                     stop.set()
                 taking_in.result()  # whatever ended it too early ends the process, too
         health.report("stopped", {"events": publisher.published})
-
-
-def _outlet(config: Config) -> EventOutlet:
-    """Where events go: to the journal, which publishes them, or straight to the subscribers."""
-    if config.journal.enabled:
-        patient = config.runtime.policy is Policy.LOSSLESS
-        return EventFeed(config.journal_inbox, patient=patient)
-    return EventPublisher(config.events.endpoint)
-
-
-def load_analyzers(config: Config) -> dict[str, list[Analyzer]]:
-    """Make Jittor ready and load all models.
-
-    Raises:
-        JackError: something is missing or wrong; nothing is captured before this is sound.
-    """
-    check_methods(settings for stream in config.streams for settings in stream.analyzers)
-    runtime.prepare(threads=config.runtime.threads, device=config.runtime.device)
-    return {
-        stream.name: [make_analyzer(settings) for settings in stream.analyzers]
-        for stream in config.streams
-    }
-
-
-def measure_costs(config: Config) -> dict[Model, Cost]:
-    """Let each loaded model answer made-up windows, so that all kernels are compiled."""
-    costs: dict[Model, Cost] = {}
-    for settings in {one: None for stream in config.streams for one in stream.analyzers}:
-        analyzer = make_analyzer(settings)  # one of its own, which has the same model
-        cost = warm_up(analyzer)
-        costs.setdefault(analyzer.model, cost)
-    return costs
 
 
 def _lane(job: Job) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from jack_stream.clock import NS_PER_S, TimeSource
 from jack_stream.inference.batch import Task, answer
 from jack_stream.inference.cost import Cost
+from jack_stream.inference.pace import Pace
 from jack_stream.inference.queue import Job, WindowQueue
 from jack_stream.models.registry import Model
 
@@ -45,13 +46,19 @@ class Scheduler:
         queue: where windows wait.
         clock: the time line.
         costs: model -> what its windows cost, as measured before; refined from now on.
+        pace: is told what each window cost; none if absent.
     """
 
     def __init__(
-        self, queue: WindowQueue, clock: TimeSource, costs: Mapping[Model, Cost] | None = None
+        self,
+        queue: WindowQueue,
+        clock: TimeSource,
+        costs: Mapping[Model, Cost] | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._queue = queue
         self._clock = clock
+        self._pace = pace
         self._costs: defaultdict[Model, Cost] = defaultdict(Cost, costs or {})
 
     def next(self, timeout_s: float) -> Batch | None:
@@ -68,7 +75,12 @@ class Scheduler:
         for task in tasks:
             if task.rows:
                 cost.observe_window(task.rows)
-        self._queue.charge(model, time.perf_counter() - began_s)
+        took_s = time.perf_counter() - began_s
+        self._queue.charge(model, took_s)
+        if self._pace is not None:
+            for job in jobs:
+                self._pace.charge(job, took_s / len(jobs))
+            self._pace.adjust(started_ns)
         return Batch(jobs, tasks, free_ns, started_ns, self._clock.now_ns())
 
     def _choose(self, free_ns: int) -> list[Job]:

@@ -52,6 +52,9 @@ _COUNTERS = (
     _Rule("windows", "Windows that were complete.", "windows", _LANE),
     _Rule("windows_degraded", "Windows in which something was missing.", "windows_degraded", _LANE),
     _Rule("windows_shed", "Windows dropped for newer ones.", "windows_shed", ("stream",)),
+    _Rule(
+        "windows_skipped", "Windows left out because load widened hops.", "windows_skipped", _LANE
+    ),
     _Rule("windows_refused", "Windows that a model could not take.", "windows_refused", _LANE),
     _Rule(
         "windows_failed", "Windows at which a model raised or gave NaN.", "windows_failed", _LANE
@@ -72,6 +75,7 @@ _GAUGES = (
     _Rule("source_age_seconds", "Age of the newest sample when it was sent.", "age_ms", (), 1e-3),
     _Rule("source_silent_seconds", "For how long a microphone gave silence.", "silent_s"),
     _Rule("people", "People found in the newest picture.", "people"),
+    _Rule("hop_seconds", "Time between the windows that are looked at.", "hop_s", _LANE),
     _Rule("windows_waiting", "Windows that wait for their model.", "windows_waiting"),
     _Rule("queue_age_seconds", "How long the oldest window has waited.", "queue_age_s"),
     _Rule("journal_lag_seconds", "Since the journal last had every event.", "journal_lag_s"),

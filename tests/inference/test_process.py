@@ -20,7 +20,8 @@ from jack_stream.features.localization import Segment
 from jack_stream.inference.analyzer import UNCERTAIN, Prediction, read
 from jack_stream.inference.batch import Task, answer
 from jack_stream.inference.event import Timing
-from jack_stream.inference.process import Inference, endpoints_of
+from jack_stream.inference.loading import endpoints_of
+from jack_stream.inference.process import Inference
 from jack_stream.inference.queue import Job, WindowQueue
 from jack_stream.inference.scheduler import Batch, Scheduler
 from jack_stream.service import child
