@@ -17,7 +17,7 @@ from jack_stream.models.registry import Model
 from jack_stream.window.spec import Window, WindowSpec
 from jack_stream.wire.messages import POSE_LANDMARKS, Frame, Poses, Stamp
 
-__all__ = ["GaitAnalyzer", "is_a_walk"]
+__all__ = ["GaitAnalyzer", "is_a_walk", "marching"]
 
 DEFAULT_HOP_S = 1.0
 MIN_SUPPORT = 0.6
@@ -41,9 +41,9 @@ class GaitAnalyzer:
     def __init__(self, model: Model, settings: AnalyzerSettings) -> None:
         self.model = model
         card = model.origin.card.preprocessing if model.origin is not None else {}
-        self._preprocessing = GaitPreprocessing.from_card(card)
+        self.preprocessing = GaitPreprocessing.from_card(card)
         self.spec = WindowSpec(
-            length_ns=self._preprocessing.window_ns,
+            length_ns=self.preprocessing.window_ns,
             hop_ns=round((settings.hop_s or DEFAULT_HOP_S) * NS_PER_S),
             modalities=("pose",),
             lateness_ns=round(settings.lateness_s * NS_PER_S),
@@ -56,14 +56,10 @@ class GaitAnalyzer:
 
     def look(self, window: Window) -> Look:
         """One prediction for each person with enough visible walking in the window."""
-        gaits = {
-            person: gait
-            for person in sorted({person for poses in window.poses for person in poses.ids})
-            if is_a_walk(gait := self._gait(person, window))
-        }
+        gaits = self.walks(window)
         if not gaits:
             return []
-        inputs = [self._preprocessing.inputs(gait.joints) for gait in gaits.values()]
+        inputs = [self.preprocessing.inputs(gait.joints) for gait in gaits.values()]
         rows = {name: np.concatenate([one[name] for one in inputs]) for name in inputs[0]}
         outputs = yield Ask(self._network, rows)
         return [
@@ -73,7 +69,15 @@ class GaitAnalyzer:
 
     def examples(self) -> Iterator[Window]:
         """A made-up walker."""
-        return repeat(_marching(self.spec))
+        return repeat(marching(self.spec))
+
+    def walks(self, window: Window) -> dict[int, ResampledGait]:
+        """The gaits of those with enough visible walking in the window, by person."""
+        return {
+            person: gait
+            for person in sorted({person for poses in window.poses for person in poses.ids})
+            if is_a_walk(gait := self._gait(person, window))
+        }
 
     def _gait(self, person: int, window: Window) -> ResampledGait:
         times: list[int] = []
@@ -84,7 +88,7 @@ class GaitAnalyzer:
                 landmarks.append(poses.world[poses.ids.index(person)])
         stack = np.stack(landmarks)
         joints, visibility = from_mediapipe(stack[..., :3], stack[..., 3])
-        return self._preprocessing.resample(times, joints, visibility, window.start_ns)
+        return self.preprocessing.resample(times, joints, visibility, window.start_ns)
 
 
 def is_a_walk(gait: ResampledGait) -> bool:
@@ -96,16 +100,16 @@ def is_a_walk(gait: ResampledGait) -> bool:
     return swing >= MIN_STRIDE * body_height(gait.joints)
 
 
-def _marching(spec: WindowSpec) -> Window:
+def marching(spec: WindowSpec, start_ns: int = 0) -> Window:
     """A window in which an upright stick swings its legs."""
-    poses = []
+    poses, end_ns = [], start_ns + spec.length_ns
     world = np.zeros((1, POSE_LANDMARKS, 4), np.float32)
     world[..., 1] = np.linspace(-0.7, 0.9, POSE_LANDMARKS)
     world[:, ::2, 0] = 0.15
     world[..., 3] = 1.0
-    for seq, at_ns in enumerate(range(0, spec.length_ns, NS_PER_S // 25)):
+    for seq, at_ns in enumerate(range(start_ns, end_ns, NS_PER_S // 25)):
         walking = world.copy()
         walking[:, 27, 2] = 0.4 * np.sin(at_ns / 2e8)
         stamp = Stamp("warm-up", seq, at_ns, "warm-up")
         poses.append(Poses(stamp, (0,), (1.0,), walking, walking, (640, 480)))
-    return Window("warm-up", 0, 0, 0, spec.length_ns, {"pose": tuple(poses)}, (), spec.length_ns)
+    return Window("warm-up", 0, 0, start_ns, end_ns, {"pose": tuple(poses)}, (), end_ns)

@@ -11,6 +11,8 @@ import pytest
 from jack_stream.config import AnalyzerSettings
 from jack_stream.errors import BundleError, ConfigError
 from jack_stream.inference import catalogue
+from jack_stream.inference.gait import GaitAnalyzer
+from jack_stream.inference.gait_steps import GaitStepsAnalyzer
 from jack_stream.models.registry import METHODS
 
 
@@ -24,6 +26,19 @@ def test_an_unknown_method_is_answered_with_the_one_that_was_meant() -> None:
         catalogue.check_methods([AnalyzerSettings(method="vanet")])
     with pytest.raises(ConfigError, match="can't look at a stream"):
         catalogue.check_methods([AnalyzerSettings(method="i3d")])
+
+
+def test_a_method_without_a_step_form_is_refused_one() -> None:
+    with pytest.raises(ConfigError, match="mart has no step form"):
+        catalogue.check_methods([AnalyzerSettings(method="mart", form="steps")])
+
+
+def test_the_configuration_chooses_the_form() -> None:
+    forms = {
+        form: type(catalogue.make_analyzer(AnalyzerSettings(method="bpm-gcn", form=form)))
+        for form in ("window", "steps")
+    }
+    assert forms == {"window": GaitAnalyzer, "steps": GaitStepsAnalyzer}
 
 
 def test_weights_that_do_not_exist_are_an_error_that_says_so(tmp_path: Path) -> None:
