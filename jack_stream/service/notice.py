@@ -54,6 +54,8 @@ def notice_text(config: Config, language: Language) -> str:
         played=any(stream.recording is not None for stream in streams),
         faces=config.view.show_faces,
         days=f"{config.journal.max_age_days:g}" if config.journal.enabled else "",
+        rules=len(config.rules) > 0,
+        acts=any(rule.command or rule.webhook for rule in config.rules),
         methods=sorted({analyzer.method for analyzer in analyzers}),
         untrained=any(analyzer.bundle == "untrained" for analyzer in analyzers),
     )

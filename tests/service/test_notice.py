@@ -22,6 +22,7 @@ PURPOSE = {
     "exemption": "safety",
     "reason": "works <script>alert(1)</script> council",
 }
+RULE = {"name": "sad", "labels": ["sad"], "above": 0.5}
 CAMERA = {"name": "cabin", "camera": {"source": "0"}, "pose": {}}
 
 
@@ -78,6 +79,8 @@ def test_what_is_not_stated_is_called_that() -> None:
         ({"name": "a", "scene": {}, "pose": {}}, {}, ["Nobody is observed"], ["Pictures of"]),
         ({"name": "a", "recording": {"path": "x"}}, {}, ["recorded before"], ["Pictures of"]),
         (CAMERA, {"journal": {"enabled": False}}, ["not kept by"], ["days"]),
+        (CAMERA, {"rules": [RULE]}, ["an alert is raised."], ["acts"]),
+        (CAMERA, {"rules": [RULE | {"command": ["ring"]}]}, ["another system acts on it."], []),
         (CAMERA, {"view": {"show_faces": True}}, ["faces shown"], ["blurred"]),
         (
             {**CAMERA, "analyzers": [{"method": "bpm-gcn"}]},

@@ -87,6 +87,18 @@ class Hub:
         """Some browser may be ready for a picture."""
         self._new.set()
 
+    def hear(self, event: AnyEvent) -> None:
+        """Take an event or alert, and tell all who look."""
+        text = encode(event)[1].decode()
+        self._events.append(text)
+        if isinstance(event, Alert):
+            about = (event.stream, event.rule, event.model.method, event.person)
+            if event.state == "began":
+                self._alerts[about] = text
+            else:
+                self._alerts.pop(about, None)
+        self._tell(text)
+
     def _listen(self) -> None:
         """Events and health, in a thread."""
         events = self.config.events
@@ -97,24 +109,13 @@ class Hub:
             while not self._stop.is_set():
                 event = subscription.take(_SLICE_S)
                 if event is not None:
-                    self._call(self._take_event, event)
+                    self._call(self.hear, event)
                 while isinstance(report := reports.get(0), Health):
                     self._call(self._take_health, report)
 
     def _call(self, function: Callable[..., None], *given: object) -> None:
         with suppress(RuntimeError):  # the loop is closed: the page has ended
             self._loop.call_soon_threadsafe(function, *given)
-
-    def _take_event(self, event: AnyEvent) -> None:
-        text = encode(event)[1].decode()
-        self._events.append(text)
-        if isinstance(event, Alert):
-            about = (event.stream, event.rule, event.model.method, event.person)
-            if event.state == "began":
-                self._alerts[about] = text
-            else:
-                self._alerts.pop(about, None)
-        self._tell(text)
 
     def _take_health(self, health: Health) -> None:
         text = json.dumps(
