@@ -130,6 +130,13 @@ class AnalyzerSettings(Section):
     hop_s: float | None = Field(
         default=None, gt=0, le=600, description="Time between windows; the method's if absent."
     )
+    max_hop_s: float | None = Field(
+        default=None,
+        gt=0,
+        le=600,
+        description="Under load every second, third ... window is skipped, up to this time between"
+        " windows; never if absent, or under the policy `lossless`.",
+    )
     form: Literal["window", "steps"] = Field(
         default="window",
         description="`steps` computes only what is new in a window; for `bpm-gcn`. See models.md.",
