@@ -22,7 +22,8 @@ def config(tmp_path: Path) -> Config:
     events = {"endpoint": f"ipc://{tmp_path}/events", "health_endpoint": f"ipc://{tmp_path}/health"}
     runtime = {"directory": str(tmp_path)}
     streams = [{"name": "door", "camera": {"source": "0"}}]
-    return parse({"runtime": runtime, "events": events, "streams": streams}, "test")
+    view = {"show_faces": True}  # needs no detector
+    return parse({"runtime": runtime, "events": events, "streams": streams, "view": view}, "test")
 
 
 def _with_hub(config: Config, use: Callable[[Hub, EventPublisher], Awaitable[None]]) -> None:
