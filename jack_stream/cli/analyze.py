@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from jack_stream.cli.options import SetOption
 from jack_stream.config import Config, loads
 from jack_stream.errors import SourceError, UsageError
-from jack_stream.events.schema import Event, encode
+from jack_stream.events.schema import AnyEvent, Event, encode
 from jack_stream.service.signals import stop_on_signals
 from jack_stream.wire.messages import Health
 
@@ -45,13 +45,23 @@ def analyze(
     show_faces: Annotated[
         bool, typer.Option("--show-faces", help="Do not blur faces in the report's pictures.")
     ] = False,
+    rules: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|NAME", help="Also give the alerts of this configuration's rules."
+        ),
+    ] = None,
+    act: Annotated[
+        bool, typer.Option("--act", help="Run the rules' commands and webhooks, too.")
+    ] = False,
     overrides: SetOption = None,
 ) -> None:
     """Analyze a file, losing nothing: the same processes as live, as fast as they can go.
 
-    Writes one JSON event per line and prints a summary. What it is for is stated with `--set`, such
-    as `--set purpose.use=research`.
+    Writes one JSON event or alert per line and prints a summary. What it is for is stated with
+    `--set`, such as `--set purpose.use=research`.
     """
+    from jack_stream.cli.judging import judge_by  # noqa: PLC0415
     from jack_stream.service.session import private, run_session  # noqa: PLC0415
     from jack_stream.view.summary import summarise  # noqa: PLC0415
     from jack_stream.view.timeline import save_timeline  # noqa: PLC0415
@@ -59,6 +69,7 @@ def analyze(
     out = out or file.with_name(f"{file.name}.events.jsonl")
     _check_paths(file, {"--out": out, "--picture": picture, "--report": report})
     configured = _configuration(file, method or ["bpm-gcn"], bundle, hop, overrides or [])
+    judge = judge_by(rules, configured, act=act)
     stop = stop_on_signals()
     console = Console(stderr=True)
     progress = Progress(
@@ -67,12 +78,13 @@ def analyze(
     )  # fmt: skip
     duration_s = _duration_s(file)
     events: list[Event] = []
-    with private(configured) as config, progress, out.open("wb") as lines:
+    with private(configured) as config, progress, judge, out.open("wb") as lines:
         task = progress.add_task("starting", total=duration_s, media="")
 
         def keep(event: Event) -> None:
             events.append(event)
-            lines.write(encode(event)[1] + b"\n")
+            said: list[AnyEvent] = [event, *judge.take(event)]
+            lines.writelines(encode(one)[1] + b"\n" for one in said)
 
         def look(health: Health) -> None:
             if health.process == "inference":
@@ -81,9 +93,11 @@ def analyze(
                 progress.update(task, completed=media_s, media=f"{media_s:.0f} s")
 
         code = run_session(config, stop, on_event=keep, on_health=look)
+        judge.finish(stop)
     if stop.is_set():
         typer.echo("stopped before the end; what was found so far:", err=True)
     typer.echo(summarise(events))
+    judge.tell()
     typer.echo(f"{len(events)} events are in {out}.")
     if picture is not None and events:
         save_timeline(events, picture)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shutil
+from collections.abc import Mapping
 
 from jack_stream.config import AnalyzerSettings, Config, RuleSettings, StreamSettings
 from jack_stream.errors import ConfigError
@@ -11,7 +12,7 @@ from jack_stream.inference.catalogue import bundle_path
 from jack_stream.models.registry import METHODS
 from jack_stream.weights.bundle import read_card
 
-__all__ = ["check_rules", "labels_of"]
+__all__ = ["check_rules", "classes_of", "labels_by_method"]
 
 
 def check_rules(config: Config) -> None:
@@ -21,16 +22,18 @@ def check_rules(config: Config) -> None:
         ConfigError: one is not, or its command is not there.
         BundleError: the weights that say which classes there are can't be read.
     """
+    if not config.rules:
+        return
+    every = {stream.name: labels_by_method(stream) for stream in config.streams}
     for rule in config.rules:
-        streams = [one for one in config.streams if not rule.streams or one.name in rule.streams]
+        methods = {name: every[name] for name in rule.streams or every}
         for method in rule.methods:
-            if method not in {one.method for stream in streams for one in stream.analyzers}:
+            if not any(method in there for there in methods.values()):
                 raise ConfigError(
                     f"rule {rule.name!r}: methods: no analyzer of its streams is {method!r}",
                     hint="`jack-stream models` lists the methods; analyzers say which are used.",
                 )
-        known = {stream.name: _known(rule, stream) for stream in streams}
-        _check_labels(rule, known)
+        _check_labels(rule, {name: classes_of(rule, there) for name, there in methods.items()})
         if rule.command and shutil.which(rule.command[0]) is None:
             raise ConfigError(
                 f"rule {rule.name!r}: command: there is no program {rule.command[0]!r}",
@@ -39,24 +42,28 @@ def check_rules(config: Config) -> None:
             )
 
 
-def labels_of(analyzer: AnalyzerSettings) -> tuple[str, ...]:
-    """The classes that an analyzer tells apart, by its weights' card.
+def labels_by_method(stream: StreamSettings) -> dict[str, tuple[str, ...]]:
+    """The classes that each method of a stream tells apart, by its weights' card.
 
     Raises:
-        BundleError: the card can't be read.
+        BundleError: a card can't be read.
     """
+    return {one.method: _labels(one) for one in stream.analyzers}
+
+
+def classes_of(rule: RuleSettings, there: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """The classes that a rule may be about in a stream with these methods."""
+    methods = rule.methods or there
+    return {label for method in methods for label in there.get(method, ())}
+
+
+def _labels(analyzer: AnalyzerSettings) -> tuple[str, ...]:
     path = bundle_path(analyzer.method, analyzer.bundle)
     named = () if path is None else tuple(read_card(path).labels)
     return named or METHODS[analyzer.method].labels
 
 
-def _known(rule: RuleSettings, stream: StreamSettings) -> set[str]:
-    """The classes that a rule may be about in a stream."""
-    analyzers = [one for one in stream.analyzers if not rule.methods or one.method in rule.methods]
-    return {label for one in analyzers for label in labels_of(one)}
-
-
-def _check_labels(rule: RuleSettings, known: dict[str, set[str]]) -> None:
+def _check_labels(rule: RuleSettings, known: Mapping[str, set[str]]) -> None:
     every = sorted(set().union(*known.values()))
     there = f"there are {', '.join(every)}" if every else "no analyzer is there for it"
     for label in rule.labels:

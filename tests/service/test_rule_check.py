@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jack_stream.config import Config, parse
+from jack_stream.cli.options import ready_configurations
+from jack_stream.config import Config, load, loads, parse
 from jack_stream.errors import ConfigError
 from jack_stream.service.plan import plan
 from jack_stream.service.rule_check import check_rules
@@ -60,6 +63,26 @@ def test_a_rule_that_can_not_hold_is_refused(rule: dict[str, Any], said: str) ->
         check_rules(_config(rule))
     assert said in str(refused.value)
     assert "unhappy" in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ready_configurations())
+def test_the_rules_of_ready_configurations_can_hold(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = ready_configurations()[name]
+    for variable in re.findall(r"\$\{(\w+)\}", path.read_text(encoding="utf-8")):
+        monkeypatch.setenv(variable, "rtsp://192.0.2.1/x")
+    check_rules(load(path))
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_the_rules_of_the_documentation_can_hold(number: int) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
+    block = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[number]
+    config = loads(block, f"block {number}")
+    assert config.rules
+    without = [rule.model_copy(update={"command": ()}) for rule in config.rules]
+    check_rules(config.model_copy(update={"rules": without}))
 
 
 def test_rules_have_a_process_of_their_own_that_ends_before_the_journal() -> None:
