@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,7 @@ from jack_stream.config.fields import Pace, Section, Source, StreamName
 __all__ = [
     "AnalyzerSettings",
     "CameraSettings",
+    "FusionSettings",
     "MicrophoneSettings",
     "PoseSettings",
     "RecordingSettings",
@@ -149,6 +150,33 @@ class AnalyzerSettings(Section):
     )
 
 
+class FusionSettings(Section):
+    """What a stream's methods say together, as one more method. See fusion.md."""
+
+    scheme: Literal["eight", "six", "four", "sentiment", "valence"] = Field(
+        default="sentiment", description="The classes that all are said in."
+    )
+    weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] = Field(
+        default={}, description="By method; 1 for the others; 0 leaves one out."
+    )
+    half_life_s: float = Field(
+        default=4.0, gt=0, le=3600, description="An older event counts half after so long."
+    )
+    smoothing_s: float = Field(
+        default=2.0, ge=0, le=3600, description="Time constant of the average; 0 for none."
+    )
+    patience_s: float = Field(
+        default=2.0,
+        ge=0,
+        le=600,
+        description="How far the others may be ahead of a method before it is not waited for;"
+        " under the policy `lossless` all are.",
+    )
+    untrained: bool = Field(
+        default=False, description="Whether weights of chance, whose numbers are noise, count too."
+    )
+
+
 class StreamSettings(Section):
     """One place that is watched: its sources, and what looks at them."""
 
@@ -160,6 +188,7 @@ class StreamSettings(Section):
     recording: RecordingSettings | None = None
     remote: RemoteSettings | None = None
     analyzers: tuple[AnalyzerSettings, ...] = ()
+    fusion: FusionSettings | None = None
 
     @model_validator(mode="after")
     def _one_kind_of_source(self) -> StreamSettings:
@@ -172,6 +201,23 @@ class StreamSettings(Section):
             )
         if self.pose is not None and not self.picture_source:
             raise ValueError(f"stream {self.name!r}: poses are found in pictures; add a camera")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_fuse(self) -> StreamSettings:
+        if self.fusion is None:
+            return self
+        all_methods = [analyzer.method for analyzer in self.analyzers]
+        methods = set(all_methods)
+        if len(methods) < len(all_methods):
+            raise ValueError(f"stream {self.name!r}: fusion needs methods that differ")
+        if unknown := sorted(set(self.fusion.weights) - methods):
+            raise ValueError(
+                f"stream {self.name!r}: fusion.weights has {unknown[0]!r}, which is no method of"
+                f" its analyzers ({', '.join(sorted(methods)) or 'there are none'})"
+            )
+        if not any(self.fusion.weights.get(method, 1.0) for method in methods):
+            raise ValueError(f"stream {self.name!r}: fusion has no analyzer with any weight")
         return self
 
     @property

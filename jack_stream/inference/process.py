@@ -18,6 +18,7 @@ from jack_stream.events.schema import Event
 from jack_stream.inference.analyzer import Prediction
 from jack_stream.inference.batch import Outcome
 from jack_stream.inference.event import Timing, event_of
+from jack_stream.inference.fusing import Fusing
 from jack_stream.inference.handover import Handover
 from jack_stream.inference.intake import Intake
 from jack_stream.inference.loading import (
@@ -50,6 +51,7 @@ class Inference:
         clock: the time line.
         handover: which windows are to be published; all if absent.
         purpose: what every event says that it was made for.
+        fusing: makes fused events; nobody if absent.
 
     Attributes:
         refused: windows that their model could not take.
@@ -65,6 +67,7 @@ class Inference:
         clock: TimeSource,
         handover: Handover | None = None,
         purpose: str = NOT_STATED,
+        fusing: Fusing | None = None,
     ) -> None:
         self.refused = 0
         self.last_event_ns = 0
@@ -75,6 +78,7 @@ class Inference:
         self._clock = clock
         self._handover = handover or Handover()
         self._purpose = purpose
+        self._fusing = fusing
         self._tally = Tally()
         self._failed_in_a_row: Counter[tuple[str, str]] = Counter()
 
@@ -93,8 +97,11 @@ class Inference:
             except ModelFailedError as error:
                 failure = error  # what the others' models said is published all the same
                 continue
-            if predictions is not None:
-                events += self._publish(job, predictions, timing)
+            said = [] if predictions is None else self._publish(job, predictions, timing)
+            events += said
+            if self._fusing is not None:
+                fused = self._fusing.hear(*_lane(job), job.window.end_ns, said)
+                events += self._send(fused)
         if failure is not None:
             raise failure
         return events
@@ -110,8 +117,12 @@ class Inference:
             event_of(job, one, timing, now_ns=now_ns, outlet=publisher, purpose=purpose)
             for one in predictions
         ]
+        return self._send(events)
+
+    def _send(self, events: list[Event]) -> list[Event]:
         for event in events:
-            publisher.publish(event)
+            lane = event.stream, event.model.method
+            self._publisher.publish(event)
             self.last_event_ns = event.published_at_ns
             self._tally.count("events", *lane)
             self._tally.observe(event.latency.total_ms / 1e3, "latency_s", *lane)
@@ -161,8 +172,10 @@ class Inference:
             if batch is not None:
                 self.handle(batch)
             elif over:
-                return
+                break
             report()
+        if self._fusing is not None:
+            self._send(self._fusing.flush())
 
     def counters(self) -> dict[str, int]:
         """What became of the windows, for health messages."""
@@ -212,7 +225,8 @@ def run(
         queue = WindowQueue(config.runtime.policy, weights=config.runtime.weights)
         pace = make_pace(config, analyzers, clock)
         handover = handover or Handover()
-        inference = Inference(publisher, clock, handover, config.purpose.use)
+        fusing = Fusing(config, analyzers, publisher, clock)
+        inference = Inference(publisher, clock, handover, config.purpose.use, fusing)
         with Receiver(
             [endpoint for found in sources.values() for endpoint in found],
             kinds,

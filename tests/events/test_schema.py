@@ -63,6 +63,9 @@ def test_the_payload_is_plain_json_with_these_keys() -> None:
         "support": 1.0,
         "segments": [],
         "attention": [],
+        "ingredients": [],
+        "valence": None,
+        "delay_ms": None,
         "published_at_ns": 3 * 10**9,
         "latency": {
             "capture_to_window_ms": 1.0,

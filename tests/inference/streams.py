@@ -137,7 +137,8 @@ class FakeModel:
             names = ("temperature", "abstain_below", "min_support")
             given = decision or ()
             said = dict(zip(names, (*given, *(1.0, 0.0, 0.0)[len(given) :]), strict=True))
-            card = SimpleNamespace(decision=SimpleNamespace(**said), preprocessing={})
+            decided = SimpleNamespace(**said)
+            card = SimpleNamespace(decision=decided, preprocessing={}, metrics=[])
             self.origin = SimpleNamespace(card=card, digest="d" * 64)
 
 
