@@ -209,7 +209,7 @@ def page() -> Iterator[Any]:
 
 @pytest.fixture
 def shoot(page: Any, tmp_path: Path) -> Callable[[str], None]:
-    """Keep a picture of the whole page (docs/testing.md)."""
+    """Keep a picture of the whole page (docs/contributing.md)."""
     folder = Path(os.environ.get("JACK_STREAM_SCREENSHOTS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
     return lambda name: page.screenshot(path=folder / f"{name}.png", full_page=True)
