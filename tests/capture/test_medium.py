@@ -8,6 +8,7 @@ import threading
 import wave
 from collections import Counter
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -21,7 +22,7 @@ from jack_stream.capture.media import MediaWanted, in_order
 from jack_stream.capture.medium import Medium
 from jack_stream.capture.resize import Resizer
 from jack_stream.capture.samples import Picture, Sample, Sound
-from jack_stream.capture.soundtrack import SoundWanted
+from jack_stream.capture.soundtrack import SoundTrack, SoundWanted
 from jack_stream.clock import NS_PER_S
 from jack_stream.errors import SourceError, SourceLostError
 from tests.capture.media_files import RATE, beeps, number_of, numbered_picture, write_video
@@ -216,6 +217,26 @@ def test_a_hole_in_the_sound_is_marked(tmp_path: Path) -> None:
     assert len(marked) == 1
     assert (marked[0].captured_at_ns - marked[0].origin_ns) / 1e9 == pytest.approx(3, abs=0.01)
     assert sum(len(s.samples) for s in sounds) == pytest.approx(3 * 16000, abs=2)
+
+
+@pytest.mark.parametrize("drift_ppm", [-200, 200])
+def test_sound_that_drifts_against_its_time_stamps_is_followed_without_a_gap(
+    drift_ppm: int,
+) -> None:
+    counters: Counter[str] = Counter()
+    track = SoundTrack(SoundWanted(8000, 20), 0, counters)
+    sounds: list[Sound] = []
+    for number in range(3000):  # five minutes: 60 ms
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
+        frame.sample_rate, frame.time_base = 8000, Fraction(1, 1000)
+        frame.pts = round(number * 100 * (1 + drift_ppm * 1e-6))
+        sounds += track.push(frame)[0]
+    times_ns = np.array([sound.captured_at_ns for sound in sounds])
+    stamped_ns = np.arange(len(sounds)) * 20e6 * (1 + drift_ppm * 1e-6)
+    assert counters["sound_gaps"] == 0
+    assert not any(sound.discontinuity for sound in sounds)
+    assert np.abs(times_ns - stamped_ns).max() < 4e6
+    assert np.abs(np.diff(times_ns) - 20e6).max() < 1.1e6
 
 
 def _absent(folder: Path) -> str:
