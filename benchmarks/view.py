@@ -184,6 +184,8 @@ def main() -> None:
                 page = supervisor.children["view"].pid
                 assert page is not None, "the page has died"
                 turn = measure(page, viewers[:count], options.seconds, events)
+                if not turn.latency_ms:
+                    raise SystemExit("a turn without events: the machine is too busy to measure")
                 if number >= 0:
                     turns[count].append(turn)
     report(dict(sorted(turns.items())))
