@@ -35,10 +35,11 @@ _CHEAPER = {"--since": "20000d", "--jobs": "1", "--walks": "8"}
 """Values for options that would cost time, or that leave out the old event which is kept."""
 
 _NOT_RUN = {
-    r"jack-stream (run|demo|view|watch|record|replay)\b": "runs on; tests/end_to_end runs it",
-    r"jack-stream reload\b": "needs a running system; tests/service runs it",
+    r"jack-stream (run|view|watch|record|replay)\b": "runs on; tests/end_to_end runs it",
+    r"jack-stream demo\b": "takes a minute; tests/end_to_end runs the processes that it starts",
+    r"jack-stream reload\b": "needs a running system; tests/end_to_end runs it",
     r"jack-stream analyze\b": "compiles and takes minutes; tests/end_to_end runs it",
-    r"jack-stream warmup\b": "compiles for minutes; what it calls is run by tests/inference",
+    r"jack-stream warmup\b": "compiles for minutes; tests/inference calls what it calls",
     r"jack-stream capture\b": "needs a camera or runs on; tests/capture runs it",
     r"jack-stream events .*--follow": "runs on; tests/cli runs it",
     r"jack-stream \S+ .*/(etc|var)/": "reads what a service has",
