@@ -14,8 +14,9 @@ is the end of its window. At each instant at which a method said something:
   1986), which commutes with the updating of all by the same evidence.
 - The result before moves towards that by ``1 - exp(-dt / smoothing_s)`` of what is between them.
 
-What a method says of the scene counts for everybody who is there; for the scene itself while
-nobody is. What it says of a person counts for that person alone.
+What a method says of the scene counts for everybody who is there, which is of whom something was
+said in the last half-life, or in the last two hops of who says such things; for the scene itself
+while nobody is. What it says of a person counts for that person alone.
 """
 
 from __future__ import annotations
@@ -179,16 +180,24 @@ class Fusion:
             return  # its method was not waited for: it counts from the next instant on
         horizon_ns = at_ns - _HALF_LIVES * self._half_life_ns
         self._newest = {key: e for key, e in self._newest.items() if _end(e) >= horizon_ns}
-        there: set[int | None] = {person for _, person in self._newest} - {None} or {None}
-        self._smoothed = {p: s for p, s in self._smoothed.items() if p in there}
+        self._smoothed = {p: s for p, s in self._smoothed.items() if s.at_ns >= horizon_ns}
         spoken_of = {event.person for event in events}
         start_ns = max(self._at_ns or 0, min(event.window.start_ns for event in events))
         self._at_ns = at_ns
         self._index += 1
         if None in spoken_of:
-            spoken_of = there
+            spoken_of = self._there(at_ns) or {None}
         for person in sorted(spoken_of, key=lambda one: -1 if one is None else one):
             yield from self._fuse(person, start_ns, at_ns)
+
+    def _there(self, at_ns: int) -> set[int | None]:
+        """Of whom a method has said something not long ago."""
+        return {
+            person
+            for (method, person), event in self._newest.items()
+            if person is not None
+            and at_ns - _end(event) <= max(self._half_life_ns, 2 * self._lanes[method].hop_ns)
+        }
 
     def _fuse(self, person: int | None, start_ns: int, at_ns: int) -> Iterator[Fused]:
         events = sorted(

@@ -220,6 +220,14 @@ def test_what_is_said_of_the_scene_counts_for_everybody_there() -> None:
     ]  # fmt: skip
 
 
+def test_who_has_left_is_spoken_of_no_more() -> None:
+    fusion = _fusion(["bpm-gcn", "vaanet-audio"], half_life_s=2.0)
+    voices = [_said("vaanet-audio", 3.0 + n, _chance("vaanet-audio", n)) for n in range(8)]
+    found = _run(fusion, [_said("bpm-gcn", 2.5, [1, 0, 0, 0], person=7), *voices])
+    told = [(one.end_ns / NS_PER_S, one.person) for one in found]
+    assert told == [(2.5, 7), (3.0, 7), (4.0, 7), *((5.0 + n, None) for n in range(6))]
+
+
 def test_an_instant_waits_only_for_those_who_may_still_speak_of_it() -> None:
     lanes = {"bpm-gcn": Lane(NS_PER_S // 2, 1.0), "vaanet": Lane(2 * NS_PER_S, 1.0)}
     fusion = Fusion(FusionSettings(patience_s=3), lanes, patient=False)
