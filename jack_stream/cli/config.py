@@ -19,9 +19,11 @@ def check(name: _Name, overrides: SetOption = None) -> None:
     """Say what is wrong with a configuration, or what it would start."""
     from jack_stream.inference.catalogue import check_methods  # noqa: PLC0415
     from jack_stream.service.plan import plan  # noqa: PLC0415
+    from jack_stream.service.rule_check import check_rules  # noqa: PLC0415
 
     config = load_config(name, overrides)
     check_methods(settings for stream in config.streams for settings in stream.analyzers)
+    check_rules(config)
     typer.echo(f"{name}: sound; it starts {', '.join(one.name for one in plan(config))}")
 
 
@@ -35,6 +37,10 @@ def show(name: _Name, overrides: SetOption = None) -> None:
     if config.view.token is not None:
         hidden = config.view.model_copy(update={"token": "***"})
         config = config.model_copy(update={"view": hidden})
+    rules = tuple(
+        rule.model_copy(update={"webhook": rule.webhook and "https://***"}) for rule in config.rules
+    )
+    config = config.model_copy(update={"rules": rules})
     typer.echo(redact(dumps(config)), nl=False)
 
 

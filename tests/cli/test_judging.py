@@ -6,7 +6,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from jack_stream.cli.app import app
 from jack_stream.cli.judging import judge_by
 from jack_stream.config import Config, parse
 from tests.events.making import event
@@ -62,6 +64,19 @@ def test_a_films_alerts_are_told_with_its_times_and_acted_on_only_if_asked(
     assert "Rule joyful is not about what is looked for here" in told.err
     acted = tmp_path / "out"
     assert len(acted.read_text().splitlines() if acted.exists() else []) == 2 * act
+
+
+def test_a_webhook_that_may_be_a_secret_is_not_shown_and_a_rule_that_can_not_hold_is(
+    rules: str,
+) -> None:
+    with Path(rules).open("a", encoding="utf-8") as file:
+        file.write('webhook = "https://example.org/secret"\n')
+    shown = CliRunner().invoke(app, ["config", "show", rules])
+    assert shown.exit_code == 0
+    assert "above = 0.7" in shown.output
+    assert "secret" not in shown.output
+    checked = CliRunner().invoke(app, ["config", "check", rules])
+    assert "no method of its streams knows 'sad'" in str(checked.exception)
 
 
 def test_without_rules_nothing_is_told(rules: str, capsys: pytest.CaptureFixture[str]) -> None:
