@@ -8,7 +8,9 @@ from collections.abc import Mapping
 
 from jack_stream.config import AnalyzerSettings, Config, RuleSettings, StreamSettings
 from jack_stream.errors import ConfigError
+from jack_stream.events.schemes import SCHEMES
 from jack_stream.inference.catalogue import bundle_path
+from jack_stream.inference.fusing import METHOD as FUSION
 from jack_stream.models.registry import METHODS
 from jack_stream.weights.bundle import read_card
 
@@ -43,12 +45,15 @@ def check_rules(config: Config) -> None:
 
 
 def labels_by_method(stream: StreamSettings) -> dict[str, tuple[str, ...]]:
-    """The classes that each method of a stream tells apart, by its weights' card.
+    """The classes that each method of a stream tells apart, by its weights' card; fusion's, too.
 
     Raises:
         BundleError: a card can't be read.
     """
-    return {one.method: _labels(one) for one in stream.analyzers}
+    known = {one.method: _labels(one) for one in stream.analyzers}
+    if stream.fusion is not None:
+        known[FUSION] = SCHEMES[stream.fusion.scheme]
+    return known
 
 
 def classes_of(rule: RuleSettings, there: Mapping[str, tuple[str, ...]]) -> set[str]:

@@ -24,7 +24,7 @@ def _config(rule: dict[str, Any], **more: Any) -> Config:
 
     streams = [
         stream("door", {"method": "bpm-gcn", "bundle": "default"}),
-        stream("hall", {"method": "vaanet"}, {"method": "tsl-net"}),
+        stream("hall", {"method": "vaanet"}, {"method": "tsl-net"}) | {"fusion": {}},
         stream("attic"),
     ]
     return parse({"streams": streams, "rules": [_RULE | rule], **more}, "a test")
@@ -38,6 +38,7 @@ def _config(rule: dict[str, Any], **more: Any) -> Config:
         {"labels": ["negative"], "methods": ["tsl-net"], "streams": ["hall"]},
         {"command": [sys.executable, "-c", "pass"]},
         {"command": ["sh"]},
+        {"labels": ["neutral"], "methods": ["fusion"], "streams": ["hall"]},
     ],
 )
 def test_a_rule_that_can_hold_is_taken(rule: dict[str, Any]) -> None:
