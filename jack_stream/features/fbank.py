@@ -56,7 +56,7 @@ class Fbank:
             ModelInputError: the sound is shorter than a frame.
         """
         first = waveform[0] if waveform.ndim == 2 else waveform
-        return self._bands(self._framing.whole(first - waveform.mean(dtype=np.float32)))
+        return self._bands(self.framing.whole(first - waveform.mean(dtype=np.float32)))
 
     def step(self, block: Samples, state: FramingState | None = None) -> tuple[Bands, FramingState]:
         """The frames that a stream's next block completes; over all blocks, those of ``whole``.
@@ -68,15 +68,16 @@ class Fbank:
         Returns:
             float32 [k, bands] and the state for the next block.
         """
-        frames, state = self._framing.step(block, state)
+        frames, state = self.framing.step(block, state)
         return self._bands(frames), state
 
     @property
-    def _framing(self) -> Framing:
+    def framing(self) -> Framing:
+        """How it cuts a sound."""
         return Framing(int(self.sample_rate * 0.025), int(self.sample_rate * 0.010))
 
     def _bands(self, frames: Samples) -> Bands:
-        length = self._framing.length
+        length = self.framing.length
         n_fft = 1 << (length - 1).bit_length()
         window = scipy.signal.get_window("hann", length, fftbins=False)
         filters = kaldi_filters(self.sample_rate, n_fft, self.bands)

@@ -1,9 +1,9 @@
 """What looks at windows, and what it says of them.
 
 To look at a window is a generator: plain NumPy up to its first ``yield``, and wherever a network is
-needed it yields an :class:`Ask` and is sent the answer. So whoever runs it may prepare one window
-while the network is busy with another, and answer what several windows, streams and persons ask of
-the same part of a network at once. A method of one network in one piece is as short as
+needed it yields an :class:`Ask` and is sent the answer. So what several windows, streams and
+persons ask of the same part of a network is answered at once. A method of one network in one piece
+is as short as
 
     def look(self, window: Window) -> Look:
         persons, rows = ...
@@ -138,10 +138,10 @@ class Analyzer(Protocol):
     def look(self, window: Window) -> Look:
         """One prediction per person or one for all; none where there is too little evidence.
 
-        Windows of a stream are looked at in order. The next look may begin before this one has
-        its answers, in another thread: what a look leaves for the next one is put in its place
-        before the first ``yield``, and afterwards filled at the most, never taken away. A look may
-        also be given up at any ``yield``.
+        Windows of a stream are looked at in order, but the next look may begin before this one
+        has its answers: what a look leaves for the next one is put in its place before the first
+        ``yield``, and afterwards filled at the most, never taken away. A look may also be given
+        up at any ``yield``.
 
         Raises:
             ModelInputError: the window can't be looked at.

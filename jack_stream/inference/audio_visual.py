@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jack_stream.clock import NS_PER_S
 from jack_stream.config import AnalyzerSettings
 from jack_stream.features.spatial import centre_view
 from jack_stream.inference.analyzer import Arrays, Ask, Look, Prediction, Step, reduced
 from jack_stream.inference.grid import cells_spec, evidence, flickers
-from jack_stream.inference.snippets import SnippetCache
+from jack_stream.inference.snippets import Piece, PieceCache, SnippetCache
 from jack_stream.inference.sound import SoundPieces, heard
 from jack_stream.models.registry import Model
 from jack_stream.window.spec import Window
@@ -44,7 +45,8 @@ class AudioVisualAnalyzer:
         )
         see = Step(model, "see", lambda rows: model.encode("visual", rows["clips"]), most=8)
         self.snippets = SnippetCache(see, period_ns=period_ns, fps=TRAINING_FPS)
-        self._listen = Step(model, "listen", lambda rows: model.encode("audio", rows["pieces"]))
+        listen = Step(model, "listen", lambda rows: model.encode("audio", rows["pieces"]))
+        self.sounds = PieceCache(listen)
         self._head = Step(model, "head", self._read)
         self._pieces = pieces
         self._period_ns = period_ns
@@ -59,9 +61,10 @@ class AudioVisualAnalyzer:
             return []
         snippets = self.snippets.take(window)
         samples, rate, captured = heard(window)
-        pieces = self._pieces(samples, rate)
+        sounds = self.sounds.take(map(_heard_as, self._pieces(samples, rate)))
         features = yield from snippets.features()
-        features |= yield Ask(self._listen, {"pieces": pieces})
+        yield from sounds.encode()
+        features |= sounds.features(range(len(sounds.slots)))
         windows = {name: value[np.newaxis] for name, value in features.items()}
         outputs = yield Ask(self._head, windows)
         cells = self.spec.length_ns // self._period_ns
@@ -76,3 +79,8 @@ class AudioVisualAnalyzer:
     def _read(self, features: Arrays) -> Arrays:
         outputs = self.model.head(features)
         return {name: outputs[name] for name in ("logits", "gamma")}
+
+
+def _heard_as(spectrogram: NDArray[np.float32]) -> Piece:
+    """A piece of sound, known by its content: the same in the next window if it lies on a grid."""
+    return Piece(spectrogram.tobytes(), None, lambda: {"pieces": spectrogram})

@@ -38,7 +38,7 @@ class Piece(NamedTuple):
     """A piece of a window that is encoded by itself.
 
     Attributes:
-        place: where on the stream's grid it is.
+        place: what it is known by, such as where on the stream's grid it is.
         content: what it is made of: encoded again if that has changed.
         make: the inputs that it is encoded from, each without the axis of rows.
     """
@@ -83,7 +83,7 @@ class Pieces:
                 slot.features = {name: value[row] for name, value in found.items()}
                 slot.inputs = {}
             asked += len(lacking)
-            if not (lacking := [slot for slot in self.slots if slot.features is None]):
+            if not (lacking := [s for s in dict.fromkeys(self.slots) if s.features is None]):
                 return asked
 
     def features(self, places: Iterable[int]) -> Arrays:
@@ -109,15 +109,18 @@ class PieceCache:
 
     def take(self, pieces: Iterable[Piece]) -> Pieces:
         """A window's pieces, with what is known of them."""
-        held, self._held, new = self._held, {}, []
+        held, self._held = self._held, {}
+        slots: list[_Slot] = []
+        new: list[_Slot] = []
         for piece in pieces:
-            slot = held.get(piece.place)
+            slot = self._held.get(piece.place) or held.get(piece.place)
             if slot is None or slot.content != piece.content:
                 slot = _Slot(piece)
                 new.append(slot)
             self._held[piece.place] = slot
+            slots.append(slot)
         self.encoded += len(new)
-        return Pieces(self._step, list(self._held.values()), new)
+        return Pieces(self._step, slots, new)
 
 
 class SnippetCache:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -49,18 +50,46 @@ class MfccPieces:
 class FbankPieces:
     """CTEN's: 128 normalised Kaldi filter banks, S segments of 100 frames.
 
+    A segment is heard by itself, so that it is the same in every window, and what the last sound
+    had in it, too, is not heard again.
+
     Args:
         pieces: S.
     """
 
     def __init__(self, pieces: int) -> None:
         self._pieces = pieces
+        self._known: dict[tuple[int, bytes], _FloatArray] = {}
 
     def __call__(self, samples: _FloatArray, sample_rate: int) -> _FloatArray:
         """See :class:`SoundPieces`; the sound keeps its rate, as in the authors' loader."""
-        bands = fbank.Fbank(sample_rate).whole(samples[np.newaxis])
-        frames = fbank.normalise(fbank.select_segments(bands, self._pieces))
-        return frames.reshape(self._pieces, fbank.SEGMENT_FRAMES, -1)
+        bank = fbank.Fbank(sample_rate)
+        length, hop = bank.framing.length, bank.framing.hop
+        frames = (len(samples) - length) // hop + 1
+        if not 0 < frames <= self._pieces * fbank.SEGMENT_FRAMES:
+            chosen = fbank.select_segments(bank.whole(samples[np.newaxis]), self._pieces)
+            return fbank.normalise(chosen).reshape(self._pieces, fbank.SEGMENT_FRAMES, -1)
+        held, self._known = self._known, {}
+        segments = []
+        for piece in range(self._pieces):
+            parts = []
+            for start, stop in _runs(piece * fbank.SEGMENT_FRAMES, fbank.SEGMENT_FRAMES, frames):
+                part = samples[start * hop : (stop - 1) * hop + length]
+                key = (sample_rate, hashlib.blake2b(part.tobytes(), digest_size=16).digest())
+                bands = self._known.get(key, held.get(key))
+                self._known[key] = bank.whole(part) if bands is None else bands
+                parts.append(self._known[key])
+            segments.append(np.concatenate(parts))
+        return fbank.normalise(np.stack(segments))
+
+
+def _runs(first: int, count: int, length: int) -> Iterator[tuple[int, int]]:
+    """Starts and stops of so many frames from this one on, in a sound that is repeated."""
+    while count:
+        start = first % length
+        stop = min(start + count, length)
+        yield start, stop
+        first, count = first + stop - start, count - (stop - start)
 
 
 def heard(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -140,15 +138,3 @@ def test_what_a_look_raises_is_its_outcome() -> None:
     task = Task(broken())
     answer([task])
     assert isinstance(task.outcome, KeyError)
-
-
-def test_a_look_may_be_prepared_in_another_thread() -> None:
-    analyzer = _Analyzer(_Network(), range(10))
-    made: list[Task] = []
-    thread = threading.Thread(target=lambda: made.append(Task(analyzer.look(_seen(2)))))
-    thread.start()
-    thread.join(5.0)
-    answer(made)
-    outcome = made[0].outcome
-    assert isinstance(outcome, list)
-    assert outcome[0].logits == pytest.approx(_alone(range(10), 2))

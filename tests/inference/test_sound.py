@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jack_stream.features import fbank
 from jack_stream.inference.sound import FbankPieces, MfccPieces, SoundCache, heard
 from tests.inference.streams import MS, S, noise_blocks, sound, window
 
@@ -56,6 +58,27 @@ def test_pieces_have_the_shapes_that_the_models_take() -> None:
     samples = np.random.default_rng(1).standard_normal(16000 * 3).astype(np.float32)
     assert MfccPieces(3)(samples, 16000).shape == (3, 256, 32)
     assert FbankPieces(4)(samples, 16000).shape == (4, 100, 128)
+
+
+@pytest.mark.parametrize(("seconds", "pieces"), [(16, 16), (5, 16), (0.4, 2), (3.01, 3), (9, 4)])
+def test_segments_heard_by_themselves_are_those_of_the_whole_sound(
+    seconds: float, pieces: int
+) -> None:
+    """Repeated where the sound is shorter than the segments, chosen from it where it is longer."""
+    samples = np.random.default_rng(2).standard_normal(round(seconds * 16000)).astype(np.float32)
+    whole = fbank.normalise(fbank.select_segments(fbank.Fbank(16000).whole(samples), pieces))
+    found = FbankPieces(pieces)(samples, 16000)
+    np.testing.assert_allclose(found.reshape(whole.shape), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("rate", [16000, 44100, 48000])
+def test_a_segment_is_the_same_in_the_next_window(rate: int) -> None:
+    samples = np.random.default_rng(3).standard_normal(5 * rate).astype(np.float32)
+    listen = FbankPieces(4)
+    before, after = listen(samples[: 4 * rate], rate), listen(samples[rate:], rate)
+    np.testing.assert_array_equal(before[1:3], after[:2])
+    assert np.abs(before[3] - after[2]).max() > 0, "its last frames reach into the next second"
+    np.testing.assert_array_equal(after, FbankPieces(4)(samples[rate:], rate))
 
 
 @given(
