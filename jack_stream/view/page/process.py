@@ -19,7 +19,7 @@ from jack_stream.wire.health import HealthReporter
 
 __all__ = ["run"]
 
-_NICE = 10  # where cores are short, whoever captures and infers goes first
+_NICE = 5  # where cores are short, whoever captures and infers goes first
 _TURN_S = 0.2
 _CLOSE_WITHIN_S = 2
 
@@ -35,7 +35,8 @@ def run(config: Config, *, stop: threading.Event, health: HealthReporter) -> Non
     Raises:
         ConfigError: the address can't be bound.
     """
-    os.nice(_NICE)
+    with contextlib.suppress(PermissionError):  # the systemd unit's sandbox keeps priorities alike
+        os.nice(_NICE)
     with _listening(config) as listener:
         asyncio.run(_serve(config, listener, stop, health))
     health.report("stopped")
