@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from jack_stream.inference.intake import Intake
-from jack_stream.inference.queue import WindowQueue
+from jack_stream.inference.pace import Pace
+from jack_stream.inference.queue import Job, WindowQueue
 from jack_stream.window.spec import WindowSpec
 from jack_stream.wire.messages import End, Health, Message
 from jack_stream.wire.policy import Policy
@@ -23,6 +24,7 @@ from tests.inference.streams import (
     in_order,
     noise_blocks,
     stamp,
+    window,
 )
 
 
@@ -144,3 +146,23 @@ def test_pictures_are_shrunk_by_their_own_analyzer(analyzer: FakeAnalyzer) -> No
     seen: list[int] = []
     _run(frames_at(0.2), {"door": [analyzer, _Small()]}, {"door": 1})
     assert seen == [0, 1, 2, 3, 4]
+
+
+def test_skipped_windows_never_reach_the_queue_and_the_others_keep_their_numbers(
+    analyzer: FakeAnalyzer,
+) -> None:
+    queue, stop = WindowQueue(Policy.LIVE, limit=100), threading.Event()
+    receiver: Any = _Messages([*frames_at(8.2)], stop)
+    pace = Pace({("door", analyzer): 2.0}, 0)
+    seen = window({}, 0, S)
+    pace.wants(Job(seen, analyzer, 0))
+    pace.charge(Job(seen, analyzer, 0), 1.5)
+    pace.adjust(3 * S)
+    intake = Intake(receiver, {"door": [analyzer]}, {"door": 1}, queue, FakeClock(), pace=pace)
+    intake.run(stop)
+    turn = queue.turn()
+    assert turn is not None
+    assert [job.window.index for job in queue.take(turn.model, 9)] == [0, 2, 4, 6]
+    assert pace.counters() == {"windows_skipped.door.fake": 4}
+    assert pace.gauges() == {"hop_s.door.fake": 2.0}
+    assert intake.counters()["windows"] == 8
