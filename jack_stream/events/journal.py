@@ -13,7 +13,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -158,6 +158,19 @@ class Journal(Closing):
                 "SELECT number FROM feeds WHERE session = ?", (session,)
             ).fetchone()
         return -1 if row is None else int(row[0])
+
+    def forget_alerts(self, rules: Collection[str]) -> None:
+        """Let nothing of rules but these count as begun and not ended: nobody ends it any more.
+
+        Raises:
+            JournalError: it can't be written now.
+        """
+        with self._transaction() as database:
+            open_ = database.execute(
+                "SELECT stream, method FROM topics WHERE method GLOB ?", (f"{ALERTS}?*",)
+            ).fetchall()
+            gone = [one for one in open_ if one[1].split("/")[1] not in rules]
+            database.executemany("DELETE FROM topics WHERE stream = ? AND method = ?", gone)
 
     def prune(self, *, older_than_ns: int, max_bytes: int) -> int:
         """Delete the oldest events that are too old or too many, a thousand at most.

@@ -72,6 +72,7 @@ class Keeper(Closing):
         self.trouble = ""
         self._settings = config.journal
         self._path = config.journal_path
+        self._rules = {rule.name for rule in config.rules}
         self._clock = clock
         self._set_aside = ("", 0.0)
         self._counts = {"events_journalled": 0, "events_not_journalled": 0, "events_published": 0}
@@ -201,6 +202,8 @@ class Keeper(Closing):
             if damage is not None:
                 self._put_aside(damage)
                 self.journal = Journal(self._path)
+            if self.journal is not None:
+                self.journal.forget_alerts(self._rules)
         except JournalError as error:
             self._note(error)
             return

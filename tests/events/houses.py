@@ -19,7 +19,7 @@ from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.messages import Health
 from tests.events.making import event
 
-__all__ = ["House", "made"]
+__all__ = ["House", "is_taken", "made"]
 
 
 def made(seq: int, **fields: Any) -> Event:
@@ -75,7 +75,7 @@ class House:
             stream, method = fields.get("stream", "door"), fields.get("method", "bpm-gcn")
             seq = feed.next_seq(stream, method)
             feed.publish(made(seq, session=feed.session, **fields))
-        self.until(lambda: _is_taken(feed))
+        self.until(lambda: is_taken(feed))
 
     def health(self) -> Health:
         self.until(lambda: self._health.last is not None)
@@ -90,6 +90,7 @@ class House:
             time.sleep(0.005)
 
 
-def _is_taken(feed: EventFeed) -> bool:
+def is_taken(feed: EventFeed) -> bool:
+    """Whether the journal has all that was handed to the feed."""
     feed.tend()
     return feed.waiting == 0

@@ -25,7 +25,7 @@ from jack_stream.events.memory import recall
 from jack_stream.events.rules import RuleBook
 from jack_stream.events.schema import Alert, AnyEvent, Event, decode
 from jack_stream.wire.health import HealthReporter
-from tests.events.houses import House, made
+from tests.events.houses import House, is_taken, made
 
 _RULE = {"name": "unhappy", "labels": ["sad"], "above": 0.7, "until_below": 0.5, "for_s": 2.0}
 
@@ -126,7 +126,7 @@ def test_however_often_it_dies_each_alert_is_given_once(
                 for how in [how for at, how in deaths if at == i]:
                     _let_die(house, alerter, how)
                     alerter = Alerter(house.config, Clock())
-            house.until(lambda: feed.tend() or feed.waiting == 0)
+            house.until(lambda: is_taken(feed))
             _follow(house, alerter)
             alerter.close()
         assert _essence(_alerts(house)) == _expected(house, events)
@@ -137,7 +137,7 @@ def _let_die(house: House, alerter: Alerter, how: str) -> None:
         alerter.close()
         return
     if how == "sending":  # written down and not sent
-        alerter._feed.publish = lambda _: None  # type: ignore[method-assign]
+        alerter._feed.publish = lambda event: None  # type: ignore[method-assign]  # noqa: ARG005
     alerter.turn(0.05)
     alerter.turn(0)
     _die(alerter)

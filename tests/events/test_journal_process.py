@@ -25,7 +25,7 @@ from jack_stream.events.journal_reader import JournalReader
 from jack_stream.events.process import Keeper
 from jack_stream.events.schema import Alert, AnyEvent
 from jack_stream.events.subscriber import Subscription
-from tests.events.houses import House, made
+from tests.events.houses import House, is_taken, made
 from tests.events.making import alert
 from tests.faults.journal_kills import run as run_kills
 
@@ -138,7 +138,7 @@ def _with_alerts(house: House, feed: EventFeed) -> None:
             feed.publish(said)
         else:
             house.send(feed, stream=said or "door")
-    house.until(lambda: feed.tend() or feed.waiting == 0)
+    house.until(lambda: is_taken(feed))
 
 
 def _kinds(found: list[AnyEvent | None]) -> str:
@@ -186,7 +186,7 @@ def test_a_late_joiner_hears_of_the_alerts_that_have_not_ended(house: House) -> 
     with house.running(), house.feed() as feed:
         _with_alerts(house, feed)
         feed.publish(alert(1, rule="angry", person=2))
-        house.until(lambda: feed.tend() or feed.waiting == 0)
+        house.until(lambda: is_taken(feed))
         with house.subscribe(timeout_s=0.5) as late:
             found = list(late.alerts())
             assert [(e.rule, e.person, e.retained) for e in found] == [

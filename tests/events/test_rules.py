@@ -48,9 +48,8 @@ def _course(*values: float | None, step_s: float = 1.0, begin_s: float = 100.0) 
 def test_labels_are_added_up_and_an_alert_says_what_it_rests_on() -> None:
     (alert,) = _judge(_rule(), [_at(100, 0.8, person=7, purpose="research")])
     assert (alert.rule, alert.stream, alert.person) == ("unhappy", "door", 7)
-    assert (alert.state, alert.value, alert.labels) == (
-        "began", pytest.approx(0.8), ("sad", "angry"),
-    )  # fmt: skip
+    assert (alert.state, alert.labels) == ("began", ("sad", "angry"))
+    assert alert.value == pytest.approx(0.8)
     assert alert.model == _at(100, 0.8).model
     assert alert.window == _at(100, 0.8).window
     assert (alert.purpose, alert.session, alert.seq) == ("research", "cafe", 0)
