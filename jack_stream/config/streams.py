@@ -170,7 +170,7 @@ class FusionSettings(Section):
         ge=0,
         le=600,
         description="How far the others may be ahead of a method before it is not waited for;"
-        " under the policy `lossless` all are.",
+        " 600 under the policy `lossless`.",
     )
     untrained: bool = Field(
         default=False, description="Whether weights of chance, whose numbers are noise, count too."

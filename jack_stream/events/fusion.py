@@ -41,6 +41,7 @@ UNCERTAIN = "uncertain"
 _SHARED = 0.02
 _ABSTAINED = 0.25
 _HALF_LIVES = 4
+_LONG_S = 600  # methods do not run so far ahead of each other; one without a source never comes
 _NS_PER_MS = 1e6
 
 
@@ -102,7 +103,7 @@ class Fusion:
     Args:
         settings: of the stream.
         lanes: method -> what is known of it; methods that are not in it are passed over.
-        patient: whether to wait for every method without end, as long as the stream lasts.
+        patient: whether the patience is ten minutes, whatever the settings say.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class Fusion:
     ) -> None:
         self._settings = settings
         self._lanes = lanes
-        self._patience_ns = math.inf if patient else settings.patience_s * NS_PER_S
+        self._patience_ns = (_LONG_S if patient else settings.patience_s) * NS_PER_S
         self._half_life_ns = settings.half_life_s * NS_PER_S
         self._classes = SCHEMES[settings.scheme]
         self._tables: dict[tuple[str, ...], NDArray[np.float64]] = {}

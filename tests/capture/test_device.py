@@ -85,6 +85,12 @@ def test_the_drivers_time_counts_where_it_is_ours(age_s: float | None, expected:
     assert (time.time_ns() - picture.captured_at_ns) / 1e9 == pytest.approx(expected, abs=0.15)
 
 
+def test_an_offset_is_taken_off_a_pictures_time() -> None:
+    device = VideoDevice(0, Resizer(32), 30, 400_000_000, open_capture=_Capture(1, age_s=0.1))
+    picture = next(device.samples(Clock(), Counter()))
+    assert (time.time_ns() - picture.captured_at_ns) / 1e9 == pytest.approx(0.5, abs=0.15)
+
+
 def test_an_unplugged_camera_is_lost_and_not_absent() -> None:
     counters: Counter[str] = Counter()
     _samples(_Capture(1), counters)

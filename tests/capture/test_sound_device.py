@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from jack_stream.capture import portaudio
 from jack_stream.capture.devices import list_microphones
+from jack_stream.capture.sample_clock import SampleClock
 from jack_stream.capture.samples import Sound
 from jack_stream.capture.sound_device import SoundDevice, find_microphone
 from jack_stream.capture.soundtrack import SoundWanted
@@ -130,6 +131,18 @@ def test_blocks_have_the_time_at_which_the_sound_was_taken(monkeypatch: pytest.M
     age_ns = 50_000_000 + 9 * 20_000_000
     assert before_ns - age_ns < sounds[0].captured_at_ns + 1000 < after_ns - age_ns + 2000
     assert np.diff([s.captured_at_ns for s in sounds]) == pytest.approx(20_000_000, abs=1_100_000)
+
+
+def test_an_offset_is_taken_off_and_a_drift_is_gauged(monkeypatch: pytest.MonkeyPatch) -> None:
+    _use(monkeypatch, _PortAudio(_tone(10)))
+    monkeypatch.setattr(SampleClock, "drift_ppm", 12.34)
+    gauges: dict[str, float] = {}
+    wanted = SoundWanted(16000, 20, offset_ns=3_000_000_000)
+    before_ns = time.time_ns()
+    sounds = _heard(SoundDevice(None, wanted, gauges), Counter())
+    age_ns = before_ns - sounds[0].captured_at_ns
+    assert age_ns / 1e9 == pytest.approx(3 + 0.05 + 0.18, abs=0.1)
+    assert gauges["clock_drift_ppm"] == 12.3
 
 
 def test_what_is_not_a_number_becomes_silence(monkeypatch: pytest.MonkeyPatch) -> None:
