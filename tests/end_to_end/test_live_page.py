@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import shutil
 import socket
 import threading
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zmq
 
 from jack_stream.clock import NS_PER_S, Clock
 from jack_stream.config import Config, dumps, parse
@@ -23,6 +25,8 @@ from jack_stream.events.journal import Journal
 from jack_stream.events.publisher import EventPublisher
 from jack_stream.events.schema import Alert, EventWindow
 from jack_stream.testing import Scene
+from jack_stream.wire.codec import encode
+from jack_stream.wire.messages import Health, Stamp
 from jack_stream.wire.policy import Policy
 from jack_stream.wire.publisher import Publisher
 from tests.end_to_end.commands import started
@@ -34,9 +38,9 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe i
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here"),
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(400),
 ]
-WAIT_MS = 30_000
+WAIT_MS = 100_000
 COLOURED = """() => {
   const canvas = document.querySelector(".timeline");
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -103,7 +107,13 @@ class FakeSystem:
     def _capture(self) -> None:
         scene = Scene(("happy",), seconds=600)
         ends = [self._config.capture_endpoint("door", name) for name in ("camera", "pose")]
+        counters = {"windows_degraded.door.bpm-gcn": 2, "windows_degraded.other.bpm-gcn": 40}
+        inference = Health(Stamp("", 0, 1, "a"), "inference", "running", counters)
+        lost, rate = {"dropped_full": 3}, {"fps": 24.6}
+        camera = Health(Stamp("door", 0, 1, "a"), "camera.door", "running", lost, rate)
         with ExitStack() as stack:
+            said = stack.enter_context(zmq.Context.instance().socket(zmq.PUB))
+            said.bind(self._config.events.health_endpoint)
             frames, poses = (
                 stack.enter_context(Publisher(e, "door", policy=Policy.LIVE, clock=self._clock))
                 for e in ends
@@ -116,6 +126,8 @@ class FakeSystem:
                 poses.poses([1], [1.0], keypoints[None], world[None], at_ns, frame_size=(640, 480))
                 tone = 0.3 * np.sin(np.arange(3675) / 9).astype(np.float32)
                 frames.audio(tone, 44100, at_ns)
+                for health in (inference, camera):
+                    said.send_multipart(encode(health))
                 pause.wait(1 / 12)
 
     def _predict(self) -> None:
@@ -255,6 +267,8 @@ def test_it_shows_what_is_and_what_was_and_a_keyboard_is_enough(
         _await_moving_picture(page)
         _await_more_colour(page, page.evaluate(COLOURED) + 20)
         page.locator(".level[aria-valuenow='-13']").wait_for()
+        facts = r"25 fps · \d+ shown/s · 15 ms old · 2 incomplete · 3 dropped"
+        page.locator(".facts", has_text=re.compile(facts)).wait_for()
         assert not page.locator("#untrained").is_visible()
         assert not page.locator("#unstated").is_visible()
         page.get_by_text("Purpose: home: Who is at the door · keeper@example.org").wait_for()

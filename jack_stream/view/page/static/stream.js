@@ -23,7 +23,7 @@ export class StreamView {
     this.alerts = new Alerts(find(".alerts"));
     this.timeline = new Timeline(find(".timeline"), stream.name, this.alerts);
     this.readings = new Map();
-    this.counters = {};
+    this.reports = {};
     this.times = [];
     this.latency = null;
     this.next = null;
@@ -85,7 +85,7 @@ export class StreamView {
   }
 
   health(message) {
-    this.counters[message.process] = message;
+    this.reports[message.process] = message;
     this.changed = true;
   }
 
@@ -170,17 +170,27 @@ export class StreamView {
     return best?.event;
   }
 
+  facts() {
+    const reports = Object.values(this.reports);
+    const own = reports.filter(({ stream }) => stream === this.name);
+    const count = (from, wanted) => from.flatMap(({ counters }) => Object.entries(counters)).reduce((sum, [key, n]) => sum + (wanted.test(key) ? n : 0), 0);
+    // Inference serves all streams: its counts have the stream's name in them.
+    const windows = (what) => count(reports, new RegExp(`^windows_${what}\\.${this.name}(\\.|$)`));
+    const fps = own.map(({ gauges }) => gauges.fps).find((rate) => rate !== undefined);
+    const facts = fps === undefined ? [] : [`${fps.toFixed(0)} fps`];
+    facts.push(`${(this.times.length / 3).toFixed(0)} shown/s`);
+    if (this.latency !== null) facts.push(`${this.latency.toFixed(0)} ms old`);
+    for (const [sum, word] of [[windows("degraded"), "incomplete"], [windows("shed"), "shed"], [count(own, /^(dropped_|corrupt_|lost$)/), "dropped"]]) if (sum) facts.push(`${sum} ${word}`);
+    for (const { process, state, detail } of reports) if (state !== "running" && state !== "stopped") facts.push(`${process} ${state}${detail ? `: ${detail}` : ""}`);
+    return facts;
+  }
+
   write() {
     this.changed = false;
     this.alerts.write();
     const now = performance.now();
     this.times = this.times.filter((at) => now - at < 3000);
-    const facts = [`${(this.times.length / 3).toFixed(0)} pictures/s`];
-    if (this.latency !== null) facts.push(`${this.latency.toFixed(0)} ms old`);
-    const sum = (name) => Object.values(this.counters).reduce((total, { counters }) => total + (counters[name] ?? 0), 0);
-    for (const [counter, word] of [["windows_degraded", "incomplete"], ["windows_shed", "shed"], ["frames_dropped", "frames dropped"]]) if (sum(counter)) facts.push(`${sum(counter)} ${word}`);
-    for (const { process, state, detail } of Object.values(this.counters)) if (state !== "running" && state !== "stopped") facts.push(`${process} ${state}${detail ? `: ${detail}` : ""}`);
-    this.parts.facts.textContent = facts.join(" · ");
+    this.parts.facts.textContent = this.facts().join(" · ");
     const fresh = [...this.readings.values()].sort((a, b) => b.at - a.at).slice(0, PEOPLE_SHOWN);
     this.parts.people.replaceChildren(...fresh.map(({ event }) => reading(event)));
     this.parts.legend.replaceChildren(...[...this.timeline.classes].map((name) => {
