@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -18,11 +20,12 @@ from jack_stream import toml
 from jack_stream.capture import camera
 from jack_stream.capture.alignment import Marks, align, find_flashes, find_onsets
 from jack_stream.capture.measuring import measure
+from jack_stream.capture.samples import Picture, Sound
 from jack_stream.cli.app import app
 from jack_stream.clock import NS_PER_S, Clock
 from jack_stream.config import CameraSettings, MicrophoneSettings
 from jack_stream.errors import SourceError
-from jack_stream.testing import PatternSource, find_beeps
+from jack_stream.testing import FakeClock, PatternSource, find_beeps
 from jack_stream.window.assembler import WindowAssembler
 from jack_stream.window.sound import cut_sound
 from jack_stream.window.spec import Window, WindowSpec
@@ -191,6 +194,41 @@ def test_camera_and_microphone_are_measured_together(tmp_path: Path) -> None:
     assert found.pairs == 8
     # Two files start when each is opened, a moment apart.
     assert found.offset_ms == pytest.approx(40, abs=300)
+
+
+def test_devices_are_watched_for_as_long_as_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that never end: a camera whose stamps are 120 ms late, and a microphone."""
+    pattern, clock, over = (
+        PatternSource(96, 64, fps=_FPS, sample_rate=_RATE),
+        FakeClock(),
+        threading.Event(),
+    )
+    start_ns, released = clock.now_ns(), threading.Event()
+
+    def pictures(*_: object) -> Iterator[Picture]:
+        for at_s, image in pattern.frames(8.0):
+            yield Picture(image, (96, 64), start_ns + round((at_s + 0.12) * NS_PER_S))
+        over.wait(10)
+        clock.advance(60)
+        released.wait(10)
+
+    def sounds(*_: object) -> Iterator[Sound]:
+        for number in range(400):
+            samples = pattern.samples(number / 50, (number + 1) / 50)
+            yield Sound(samples, _RATE, start_ns + number * 20_000_000)
+        over.set()
+        released.wait(10)
+
+    for name, samples in (("camera", pictures), ("microphone", sounds)):
+        stand_in = SimpleNamespace(samples=samples)
+        monkeypatch.setattr(f"jack_stream.capture.{name}.open_source", lambda *_, it=stand_in: it)
+    monkeypatch.setattr("jack_stream.capture.reader._MAX_LIVE", 10_000)
+    found = measure(
+        CameraSettings(source="0"), MicrophoneSettings(), 30.0, clock=clock, stop=threading.Event()
+    )
+    released.set()
+    assert found.pairs >= 5  # what had not been taken when time was over is left
+    assert found.offset_ms == pytest.approx(120, abs=found.uncertainty_ms + 1)
 
 
 def test_the_command_says_what_to_write(tmp_path: Path) -> None:
