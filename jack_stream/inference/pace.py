@@ -23,6 +23,7 @@ LOW = 0.7
 """Hops are narrowed only if it would still be less busy than this. The gap prevents flutter."""
 PERIOD_S = 2.0
 _RATE = 0.3
+_OUTLIER = 2.0
 _GONE_HOPS = 3
 """A stream of which nothing came for so many hops makes no load."""
 
@@ -36,6 +37,7 @@ class _State:
         widest: times that its hop may be widened to, at the most.
         stride: every so many-th window of the grid is looked at.
         cost_s: machine time of a window.
+        has_begun: whether any window was looked at.
         seen_ns: when its newest window was complete.
         skipped: windows that were passed over.
     """
@@ -44,6 +46,7 @@ class _State:
     widest: int
     stride: int = 1
     cost_s: float = 0.0
+    has_begun: bool = False
     seen_ns: int | None = None
     skipped: int = 0
 
@@ -88,10 +91,15 @@ class Pace:
             return False
 
     def charge(self, job: Job, seconds: float) -> None:
-        """Count the machine time that a window took."""
+        """Count the machine time that a window took, but not a stream's first: all in it is new."""
         with self._lock:
             state = self._states[job.window.stream, job.analyzer]
-            state.cost_s += (_RATE if state.cost_s else 1.0) * (seconds - state.cost_s)
+            if state.cost_s:
+                usual_s = min(seconds, _OUTLIER * state.cost_s)
+                state.cost_s += _RATE * (usual_s - state.cost_s)
+            elif state.has_begun:
+                state.cost_s = seconds
+            state.has_begun = True
 
     def adjust(self, now_ns: int) -> None:
         """Widen or narrow hops, if it is time to look at the load again."""

@@ -92,6 +92,18 @@ def test_no_hop_is_widened_beyond_its_limit() -> None:
     assert house.hops == {"a": 1.0}
 
 
+def test_the_first_window_in_which_all_is_new_widens_nothing_nor_does_one_that_was_slow() -> None:
+    house = _House({"a": 8.0})
+    house.live(1)
+    house.costs = {"a": 0.3}
+    house.live(6)
+    house.costs = {"a": 9.0}
+    house.live(1)
+    house.costs = {"a": 0.3}
+    house.live(6)
+    assert house.hops == {"a": 1.0}
+
+
 def test_what_ended_makes_room() -> None:
     house = _House(dict.fromkeys("abcd", 0.3))
     house.live(20)
