@@ -51,7 +51,7 @@ def _shoot(port: int) -> bytes:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1240, "height": 560}, color_scheme="light")
+        page = browser.new_page(viewport={"width": 1240, "height": 700}, color_scheme="light")
         page.goto(f"http://localhost:{port}", wait_until="load")
         page.locator(".people li b").first.wait_for(timeout=400_000)
         page.wait_for_timeout(SECONDS * 1000)

@@ -219,7 +219,7 @@ export class Timeline {
     for (let at = Math.ceil(left / step) * step; at <= right; at += step) {
       const x = ((at - left) / (right - left)) * pen.canvas.width;
       pen.fillRect(x, high - foot, 1, 4);
-      pen.fillText(new Date(at * 1000).toLocaleTimeString(), Math.min(x + 3, pen.canvas.width - 60 * devicePixelRatio), high - 3);
+      pen.fillText(new Date(at * 1000).toLocaleTimeString(), Math.min(x + 3, pen.canvas.width - 70 * devicePixelRatio), high - 3);
     }
   }
 }
