@@ -61,12 +61,11 @@ def measure(
             )
             for source in sources
         ]
-        while not stop.is_set():
+        over = False
+        while not over:
+            over = stop.is_set() or all(reader.exhausted for reader in readers)
+            over |= not diary.recorded and clock.now_ns() > until_ns
             heard = [diary.drain(reader) for reader in readers]
-            if diary.live and clock.now_ns() > until_ns:
-                break
-            if all(reader.exhausted for reader in readers):
-                break
             if not any(heard):
                 stop.wait(_POLL_S)
     return diary.alignment()
@@ -76,7 +75,7 @@ class _Diary:
     """The brightness of every picture, and the level of every 2 ms of sound."""
 
     def __init__(self) -> None:
-        self.live = False
+        self.recorded = False
         self._seen: list[tuple[int, float]] = []
         self._heard: list[tuple[int, float]] = []
 
@@ -90,7 +89,7 @@ class _Diary:
 
     def note(self, sample: Sample) -> None:
         """Note one picture's brightness, or the levels of one block."""
-        self.live = not sample.origin_ns
+        self.recorded |= bool(sample.origin_ns)
         if isinstance(sample, Picture):
             self._seen.append((sample.captured_at_ns, float(sample.image.mean())))
             return

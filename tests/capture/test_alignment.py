@@ -24,7 +24,7 @@ from jack_stream.capture.samples import Picture, Sound
 from jack_stream.cli.app import app
 from jack_stream.clock import NS_PER_S, Clock
 from jack_stream.config import CameraSettings, MicrophoneSettings
-from jack_stream.errors import SourceError
+from jack_stream.errors import SourceError, SourceLostError
 from jack_stream.testing import FakeClock, PatternSource, find_beeps
 from jack_stream.window.assembler import WindowAssembler
 from jack_stream.window.sound import cut_sound
@@ -223,15 +223,17 @@ def test_devices_are_watched_for_as_long_as_was_asked(monkeypatch: pytest.Monkey
         stand_in = SimpleNamespace(samples=samples)
         monkeypatch.setattr(f"jack_stream.capture.{name}.open_source", lambda *_, it=stand_in: it)
     monkeypatch.setattr("jack_stream.capture.reader._MAX_LIVE", 10_000)
+    monkeypatch.setattr("jack_stream.capture.measuring._AT_ONCE", 10_000)
     found = measure(
         CameraSettings(source="0"), MicrophoneSettings(), 30.0, clock=clock, stop=threading.Event()
     )
     released.set()
-    assert found.pairs >= 5  # what had not been taken when time was over is left
+    assert found.pairs == 7
     assert found.offset_ms == pytest.approx(120, abs=found.uncertainty_ms + 1)
 
 
-def test_the_command_says_what_to_write(tmp_path: Path) -> None:
+def test_the_command_says_what_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jack_stream.log.set_up", lambda: None)  # the runner's streams are closed
     beeps = _uneven(8, 5)
     path = _write(tmp_path / "a.mkv", beeps + 0.1, beeps, 12.0)
     done = CliRunner().invoke(app, ["capture", "align", str(path)])
@@ -249,6 +251,22 @@ def test_what_cannot_be_measured_says_why(tmp_path: Path) -> None:
     silent = CameraSettings(source=str(write_video(tmp_path / "silent.mkv")))
     with pytest.raises(SourceError, match="nothing gave sound"):
         measure(silent, None, 5.0, clock=Clock(), stop=threading.Event())
+
+
+def test_a_camera_that_never_comes_is_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = FakeClock()
+
+    def lost(*_: object) -> Iterator[Picture]:
+        clock.advance(60)
+        yield from ()
+        raise SourceLostError("the cable is out")
+
+    stand_in = SimpleNamespace(samples=lost)
+    monkeypatch.setattr("jack_stream.capture.camera.open_source", lambda *_: stand_in)
+    with pytest.raises(SourceError, match="nothing gave pictures"):
+        measure(CameraSettings(source="0"), None, 30.0, clock=clock, stop=threading.Event())
 
 
 def test_a_film_without_marks_says_so(tmp_path: Path) -> None:
