@@ -39,7 +39,7 @@ def measure(
     Args:
         camera_settings: where the pictures come from, and the sound if there is no microphone.
         microphone_settings: where the sound comes from.
-        seconds: how long; files are read to their end.
+        seconds: how long at the most; a file with both is read to its end.
         clock: the time line.
         stop: ends it earlier, when set.
 
@@ -64,7 +64,8 @@ def measure(
         over = False
         while not over:
             over = stop.is_set() or all(reader.exhausted for reader in readers)
-            over |= not diary.recorded and clock.now_ns() > until_ns
+            whole = diary.recorded and len(readers) == 1
+            over |= not whole and clock.now_ns() > until_ns
             heard = [diary.drain(reader) for reader in readers]
             if not any(heard):
                 stop.wait(_POLL_S)

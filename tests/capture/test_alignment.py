@@ -190,7 +190,7 @@ def test_camera_and_microphone_are_measured_together(tmp_path: Path) -> None:
     path = _write(tmp_path / "a.mkv", beeps + 0.1, beeps, 12.0)
     silent = CameraSettings(source=str(path), width=64, sound=False)
     heard = MicrophoneSettings(device=str(path), sample_rate=_RATE, offset_ms=-60)
-    found = measure(silent, heard, 5.0, clock=Clock(), stop=threading.Event())
+    found = measure(silent, heard, 60.0, clock=Clock(), stop=threading.Event())
     assert found.pairs == 8
     # Two files start when each is opened, a moment apart.
     assert found.offset_ms == pytest.approx(40, abs=300)
