@@ -37,6 +37,8 @@ class VoicePreprocessing(CardedSettings, frozen=True, kw_only=True, forbid_unkno
         hop: samples between frames.
         n_fft: samples of a frame.
         bands: of the mel spectrum.
+        adaptation_s: how many seconds of a voice count as much as all that was learned from:
+            see `jack_stream.features.familiar`; 0: a voice is never got to know.
         range_db: of log-mel: what is quieter than the loudest band by more is raised to that.
     """
 
@@ -48,6 +50,7 @@ class VoicePreprocessing(CardedSettings, frozen=True, kw_only=True, forbid_unkno
     n_fft: Annotated[int, msgspec.Meta(ge=2)] = 2048
     bands: Annotated[int, msgspec.Meta(ge=1)] = 128
     range_db: Annotated[float, msgspec.Meta(ge=1)] = 80.0
+    adaptation_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
 
     @property
     def values(self) -> int:

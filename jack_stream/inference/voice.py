@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import repeat
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from jack_stream.clock import NS_PER_S
 from jack_stream.config import AnalyzerSettings
 from jack_stream.errors import ConfigError
+from jack_stream.features.familiar import FamiliarVoice
 from jack_stream.features.voice import VoicePreprocessing
 from jack_stream.inference.analyzer import Ask, Look, Prediction, Step
 from jack_stream.inference.grid import missing_sound
@@ -28,8 +30,23 @@ SILENCE_DBFS = -55.0
 """Below this level (of the window's root mean square) nobody is speaking."""
 
 
+@dataclass(slots=True)
+class _Acquaintance:
+    """What is known of the stream's voice after a window; the one before, until that is known."""
+
+    voice: FamiliarVoice | None = None
+    before: _Acquaintance | None = None
+
+    def known(self) -> FamiliarVoice | None:
+        """After this window, or else the last one that had its answers."""
+        at: _Acquaintance | None = self
+        while at is not None and at.voice is None:
+            at = at.before
+        return None if at is None else at.voice
+
+
 class VoiceAnalyzer:
-    """Listens to a window's sound.
+    """Listens to a window's sound, and gets to know the stream's voice where the card says so.
 
     Args:
         model: ``vaanet-audio``.
@@ -43,6 +60,7 @@ class VoiceAnalyzer:
         self.model = model
         self._preprocessing = preprocessing_of(model)
         self._frames = int(model.input_spec["audio"][1])
+        self._count = self._frames // int(model.item_spec["audio"][1])
         longest = self._preprocessing.seconds(self._frames)
         window_s = settings.window_s or min(longest, MOST_WINDOW_S)
         if window_s > longest:
@@ -57,7 +75,9 @@ class VoiceAnalyzer:
             modalities=("audio",),
             lateness_ns=round(settings.lateness_s * NS_PER_S),
         )
-        self._network = Step(model, "network", model.infer)
+        self._pieces = Step(model, "pieces", lambda rows: model.encode("audio", rows["audio"]))
+        self._head = Step(model, "head", model.head)
+        self._known, self._known_until_ns = _Acquaintance(), 0
 
     def shrink(self, frame: Frame) -> Frame:
         """Pictures are not looked at."""
@@ -70,9 +90,27 @@ class VoiceAnalyzer:
             return []
         power = self._preprocessing.power(samples, rate)
         features = self._preprocessing.features(power, self._frames)
-        outputs = yield Ask(self._network, {"audio": features[np.newaxis]})
+        before, now, new_s = self._known, self._meet(), self._new_s(window)
+        length = self._frames // self._count
+        pieces = features.reshape(self._count, length, features.shape[1])
+        encoded = (yield Ask(self._pieces, {"audio": pieces}))["piece"]
+        voice = before.known() or FamiliarVoice.unknown(encoded.shape[1])
+        now.voice, now.before = voice.hearing(encoded, new_s), None
+        known = now.voice.rows(self._preprocessing.adaptation_s)
+        outputs = yield Ask(self._head, {"piece": encoded[np.newaxis], **known})
         degraded, attention = missing_sound(captured), outputs["gamma"][0]
         return [Prediction(outputs["logits"][0], None, captured, degraded, attention=attention)]
+
+    def _meet(self) -> _Acquaintance:
+        """The place of what this window will tell, behind the one before."""
+        self._known = _Acquaintance(before=self._known)
+        return self._known
+
+    def _new_s(self, window: Window) -> float:
+        """Seconds of a window that the one before did not have."""
+        begin_ns = max(window.start_ns, min(self._known_until_ns, window.end_ns - 1))
+        self._known_until_ns = window.end_ns
+        return (window.end_ns - begin_ns) / NS_PER_S
 
     def examples(self) -> Iterator[Window]:
         """Noise."""

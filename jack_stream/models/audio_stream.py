@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jack_stream.models.layers import BatchNorm1d, Dropout, Linear, path_for
+from jack_stream.models.layers import BatchNorm1d, Linear, path_for
 from jack_stream.models.resnet import AudioResNet18
 from jack_stream.runtime import jittor
 
@@ -25,12 +25,8 @@ def into_pieces(audio: Var, pieces: int) -> Var:
     return audio.reshape(b * pieces, frames // pieces, bands)
 
 
-def embed_pieces(
-    pieces: Var, resnet: AudioResNet18, embedding: Any, drop: Dropout | None = None
-) -> Var:
+def embed_pieces(pieces: Var, resnet: AudioResNet18, embedding: Any) -> Var:
     """Spectrogram pieces [N, frames, bands] -> [N, size], values in -1..1."""
     linear, norm = embedding
     features = resnet.pooled(pieces.unsqueeze(1))
-    if drop is not None:
-        features = drop(features)
     return norm(path_for(resnet).linear(features, linear)).tanh()

@@ -224,19 +224,65 @@ class VAANetAudio(Module):
         return {"audio": ("N", self.piece_frames, self.bands)}
 
     def encode_audio(self, pieces: Var) -> dict[str, Var]:
-        """Pieces [N, F, D] -> ``piece`` [N, 4 width]."""
-        return {"piece": embed_pieces(pieces, self.a_resnet, self.a_fc, self.drop)}
+        """Pieces [N, F, D] -> ``piece`` [N, 4 width], not normalised yet."""
+        features = self.drop(self.a_resnet.pooled(pieces.unsqueeze(1)))
+        return {"piece": path_for(self.a_resnet).linear(features, self.a_fc[0])}
 
     def encode(self, _: str, items: Var) -> dict[str, Var]:
         """``encode_audio``: there is no other input."""
         return self.encode_audio(items)
 
-    def head(self, piece: Var) -> dict[str, Var]:
-        """``piece`` [B, P, 4 width] -> ``logits`` [B, C] and ``gamma`` [B, P]."""
+    def head(
+        self,
+        piece: Var,
+        familiarity: Var | None = None,
+        voice_mean: Var | None = None,
+        voice_variance: Var | None = None,
+    ) -> dict[str, Var]:
+        """``piece`` [B, P, 4 width] -> ``logits`` [B, C] and ``gamma`` [B, P].
+
+        Args:
+            piece: of a sound, from ``encode_audio``.
+            familiarity: [B] in 0..1: how far what was heard of a voice takes the place of what was
+                learned from all of them; 0 if absent.
+            voice_mean: [B, 4 width], of the pieces of that voice; comes with ``familiarity``.
+            voice_variance: likewise.
+        """
+        norm = self.a_fc[1]
+        mean, variance = norm.running_mean, norm.running_var
+        if familiarity is not None and voice_mean is not None and voice_variance is not None:
+            share = familiarity.reshape(-1, 1, 1)
+            mean = mean + share * (voice_mean.unsqueeze(1) - mean)
+            variance = variance + share * (voice_variance.unsqueeze(1) - variance)
+        inverse = 1.0 / jt.sqrt(variance + norm.eps)
+        return self._weighed((piece - mean) * inverse * norm.weight + norm.bias)
+
+    def execute(self, audio: Var, speakers: int = 1) -> dict[str, Var]:
+        """Whole sounds: see ``input_spec`` and ``head``.
+
+        Args:
+            audio: [B, P * F, D].
+            speakers: in training, the batch's voices, each with an equal share of it, one behind
+                the other. Each is normalised by its own mean and variance, as a voice that is
+                known (AdaBN, Li et al., 2016, here in training too); the running statistics are
+                of all.
+        """
+        piece = self.encode_audio(into_pieces(audio, self.audio_n_segments))["piece"]
+        piece = piece.reshape(audio.shape[0], self.audio_n_segments, -1)
+        if not self.is_train:
+            return self.head(piece)
+        norm = self.a_fc[1]
+        if speakers == 1:
+            flat = piece.reshape(-1, piece.shape[-1])
+            return self._weighed(norm(flat).reshape(piece.shape))
+        norm.remember(piece.reshape(-1, piece.shape[-1]))
+        voices = piece.reshape(speakers, -1, piece.shape[-1])
+        centred = voices - voices.mean(1, keepdims=True)
+        inverse = 1.0 / jt.sqrt(centred.sqr().mean(1, keepdims=True) + norm.eps)
+        return self._weighed((centred * inverse).reshape(piece.shape) * norm.weight + norm.bias)
+
+    def _weighed(self, normalised: Var) -> dict[str, Var]:
+        """[B, P, 4 width] -> ``logits`` and ``gamma``."""
+        piece = normalised.tanh()
         gamma = relu(self.aa_net(piece.transpose(0, 2, 1)))
         return {"logits": self.fc(weighted_mean(piece, gamma)), "gamma": gamma}
-
-    def execute(self, audio: Var) -> dict[str, Var]:
-        """Whole sounds: see ``input_spec`` and ``head``."""
-        piece = self.encode_audio(into_pieces(audio, self.audio_n_segments))["piece"]
-        return self.head(piece.reshape(audio.shape[0], self.audio_n_segments, -1))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jack_stream.models import Model, create
-from jack_stream.models.layers import set_weights
+from jack_stream.models.layers import get_weights, set_weights
 from jack_stream.models.vaanet import VAANet, VAANetAudio
 from jack_stream.runtime import jittor
 from tests.models.golden import HEAD, WHOLE_NETWORK, Golden, assert_close, coarse_plane, uniform
@@ -156,6 +156,62 @@ def test_the_audio_network_hears_as_the_whole_one_does(small: Model, shared: Pat
     heard = golden.outputs["fused"][:, 512:]
     weight, bias = module.fc.weight.numpy(), module.fc.bias.numpy()
     assert_close(outputs["logits"], heard @ weight.T + bias, WHOLE_NETWORK)
+
+
+def _small_audio() -> VAANetAudio:
+    jt.set_global_seed(3)
+    return VAANetAudio(n_classes=3, audio_n_segments=2, width=2, piece_frames=16, bands=8)
+
+
+def test_a_known_voice_is_normalised_by_what_was_heard_of_it() -> None:
+    module = _small_audio()
+    module.eval()
+    rng = np.random.default_rng(0)
+    piece = rng.normal(2, 3, (2, 2, 8)).astype(np.float32)
+    mean = rng.normal(2, 1, (2, 8)).astype(np.float32)
+    variance = rng.uniform(1, 9, (2, 8)).astype(np.float32)
+
+    def said(share: float, piece: np.ndarray = piece) -> np.ndarray:
+        rows = {"familiarity": np.full(2, share, np.float32)}
+        rows |= {"piece": piece, "voice_mean": mean, "voice_variance": variance}
+        with jt.no_grad():
+            return module.head(**{k: jt.array(v) for k, v in rows.items()})["logits"].numpy()
+
+    with jt.no_grad():
+        unknown = module.head(jt.array(piece))["logits"].numpy()
+        plain = (piece - mean[:, None]) / np.sqrt(variance[:, None] + 1e-5)
+        centred = module.head(jt.array(plain))["logits"].numpy()  # learned: mean 0, variance 1
+    np.testing.assert_allclose(said(0.0), unknown, rtol=1e-5)
+    np.testing.assert_allclose(said(1.0), centred, rtol=1e-4, atol=1e-5)
+    assert np.abs(said(0.5) - unknown).max() > 1e-3
+    assert np.abs(said(0.5) - centred).max() > 1e-3
+
+
+def test_voices_that_are_trained_together_are_normalised_apart() -> None:
+    module = _small_audio()
+    module.train()
+    rng = np.random.default_rng(0)
+    sounds = rng.standard_normal((4, 32, 8)).astype(np.float32)
+    both = module(jt.array(np.concatenate([sounds[:2], sounds[:2]])), 2)["logits"].numpy()
+    # Of a batch of one voice the plain batch normalisation is that voice's.
+    np.testing.assert_allclose(both[:2], both[2:], rtol=1e-4, atol=1e-5)
+    alone = module(jt.array(sounds[:2]))["logits"].numpy()
+    np.testing.assert_allclose(both[:2], alone, rtol=1e-3, atol=1e-4)
+    other = module(jt.array(sounds), 2)["logits"].numpy()
+    mixed = module(jt.array(sounds))["logits"].numpy()
+    assert np.abs(other - mixed).max() > 1e-2
+
+
+def test_running_statistics_are_of_all_voices() -> None:
+    module, again = _small_audio(), _small_audio()
+    set_weights(again, get_weights(module))
+    module.train()
+    again.train()
+    sounds = jt.array(np.random.default_rng(0).standard_normal((4, 32, 8)).astype(np.float32))
+    module(sounds, 2)
+    apart = module.a_fc[1].running_mean.numpy()
+    again(sounds)
+    np.testing.assert_allclose(apart, again.a_fc[1].running_mean.numpy(), rtol=1e-4, atol=1e-6)
 
 
 def test_an_utterance_is_one_piece() -> None:

@@ -12,6 +12,7 @@ from trainers.augmentation.sound import (
     mixed,
     noisy,
     placed,
+    stretched,
 )
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -64,3 +65,16 @@ def test_mixing_keeps_shares_of_one() -> None:
     flat = features.reshape(8, -1)
     np.testing.assert_allclose(mixed_targets @ flat, mixed_features.reshape(8, -1), rtol=1e-5)
     assert mixed(features, targets, rng, 0)[0] is features
+
+
+@settings(deadline=None, max_examples=30)
+@given(SEEDS, st.integers(2, 60), st.floats(0, 0.5, allow_subnormal=False))
+def test_slower_speech_is_longer_and_has_the_same_sounds(
+    seed: int, frames: int, most: float
+) -> None:
+    voice = np.linspace(-60, 0, frames, dtype=np.float32)[:, np.newaxis] + np.zeros(4, np.float32)
+    result = stretched(voice, np.random.default_rng(seed), most)
+    assert frames / np.exp(most) - 1 <= len(result) <= frames * np.exp(most) + 1
+    assert np.allclose(result[0], voice[0])
+    assert np.allclose(result[-1], voice[-1], atol=1e-4)
+    assert (np.diff(result[:, 0]) >= 0).all()

@@ -1,13 +1,14 @@
 """Training on voices: it learns what is there, goes on after a kill, and holds speakers out."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from jack_stream.errors import UsageError
-from jack_stream.models import load
+from jack_stream.errors import ConfigError, UsageError
+from jack_stream.models import create, load
 from jack_stream.weights import read_bundle
 from tests.trainers.made_voices import write_voices
 from trainers.cli import app
@@ -17,16 +18,17 @@ from trainers.vaanet_audio.recipe import VoiceRecipe
 from trainers.vaanet_audio.run import run_recipe
 from trainers.vaanet_audio.task import VoiceTask
 from trainers.vaanet_audio.trial import hold_out
+from trainers.vaanet_audio.windows import Spectra, logits_of, windows_of
 
 pytestmark = pytest.mark.jittor
 
 TINY = (
-    "model.width=4", "model.piece_frames=16", "model.dropout=0.1",
+    "model.audio_n_segments=2", "model.width=4", "model.piece_frames=16", "model.dropout=0.1",
     "preprocessing.sample_rate=8000", "preprocessing.hop=250", "preprocessing.n_fft=512",
     "preprocessing.bands=24", "schedule.batch=8", "schedule.epochs=10", "optimizer.lr=0.005",
     "augmentation.speeds=[1.0, 0.9]", "augmentation.noise=0.2", "augmentation.colour_db=1.0",
     "augmentation.echo=0.1", "augmentation.band_limit=0.1", "augmentation.mask=0.1",
-    "augmentation.mixup=0.2",
+    "augmentation.mixup=0.2", "data.of_one_speaker=4",
 )  # fmt: skip
 
 
@@ -121,6 +123,55 @@ def test_held_out_speakers_are_not_learned_from(tmp_path: Path) -> None:
     assert hold_out(recordings, 0, 0) == (list(recordings), [])
     with pytest.raises(UsageError, match="validation_speakers"):
         hold_out(recordings, 4, 0)
+
+
+def _task(recordings: list[Recording], *overrides: str) -> VoiceTask:
+    recipe = read_recipe(VoiceRecipe, "vaanet-audio-speech", [*TINY, *overrides])
+    spectrum = np.zeros((40, 24), np.float16)
+    spectra: Spectra = {recording.path: (spectrum,) for recording in recordings}
+    return VoiceTask(recipe, ("happy", "sad"), recordings, spectra)
+
+
+def test_a_batch_has_an_equal_share_of_each_of_its_speakers() -> None:
+    counts = {"a": 9, "b": 8, "c": 2}
+    recordings = [
+        Recording(f"{who}{i}", ("happy", "sad")[i % 2], who, Path(f"{who}{i}"))
+        for who, n in counts.items()
+        for i in range(n)
+    ]
+    speakers = np.array([r.speaker for r in recordings])
+    batches = _task(recordings).batches(np.random.default_rng(0))
+    heard = np.concatenate(batches)
+    assert all(len(batch) == 8 for batch in batches)
+    for share in heard.reshape(-1, 4):
+        assert len(set(speakers[share])) == 1
+    assert len(batches) == 2  # of five shares: two of a, two of b, one of c
+    few = _task(recordings[-2:]).batches(np.random.default_rng(0))
+    assert sorted(np.concatenate(few).tolist()) == [0, 0, 1, 1]  # there are only two
+
+
+def test_a_batch_that_speakers_cannot_fill_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"wrong:\n  schedule.batch = 24 is no multiple"):
+        read_recipe(VoiceRecipe, "vaanet-audio-speech", ["schedule.batch=24"])
+
+
+def test_what_was_heard_of_a_speaker_before_counts(tmp_path: Path) -> None:
+    recordings = read_sounds(write_voices(tmp_path / "voices")).recordings
+    settings = ["preprocessing.adaptation_s=5", *TINY, f"data.paths={[str(tmp_path / 'voices')]}"]
+    recipe = read_recipe(VoiceRecipe, "vaanet-audio-speech", settings)
+    model = create("vaanet-audio", **recipe.architecture(2))
+    windows = windows_of(recordings, recipe.voice, recipe.frames, recipe.data.hop_s)
+    assert (windows.new_s > 0).all()
+    at_first = logits_of(model, windows, recordings, 0.0)
+    plain = model.infer({"audio": windows.features})["logits"]
+    np.testing.assert_allclose(at_first, plain, rtol=1e-3, atol=1e-4)
+    familiar = logits_of(model, windows, recordings, 5.0)
+    assert np.abs(familiar - at_first).max() > 1e-3
+    one = [i for i, r in enumerate(recordings) if r.speaker == recordings[0].speaker]
+    own = windows_of([recordings[i] for i in one], recipe.voice, recipe.frames, 0.25)
+    unnamed = [replace(recordings[i], speaker="") for i in one]
+    alone = logits_of(model, own, unnamed, 5.0)  # each its own beginning
+    assert np.abs(alone - familiar[np.isin(windows.owner, one)]).max() > 1e-4
 
 
 def test_without_speakers_the_split_is_random_and_said_to_be(

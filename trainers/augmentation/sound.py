@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["band_limited", "coloured", "echoing", "masked", "mixed", "noisy", "placed"]
+__all__ = ["band_limited", "coloured", "echoing", "masked", "mixed", "noisy", "placed", "stretched"]
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -34,6 +34,22 @@ def placed(power: FloatArray, frames: int, rng: np.random.Generator, margin: int
     begin, end = max(start, 0), min(start + frames, len(power))
     window[begin - start : end - start] = power[begin:end]
     return window
+
+
+def stretched(decibels: FloatArray, rng: np.random.Generator, most: float) -> FloatArray:
+    """Said faster or slower at the same pitch, by a factor of up to ``exp(most)`` either way.
+
+    Args:
+        decibels: the mel power spectrum in decibels ``[frames, bands]``, two frames or more.
+        rng: chooses the factor.
+        most: the largest logarithm of it.
+    """
+    frames = len(decibels)
+    count = max(2, round(frames / np.exp(rng.uniform(-most, most))))
+    place = np.linspace(0, frames - 1, count)
+    first = np.minimum(place.astype(np.int64), frames - 2)
+    share = (place - first).astype(np.float32)[:, np.newaxis]
+    return decibels[first] * (1 - share) + decibels[first + 1] * share
 
 
 def coloured(power: FloatArray, rng: np.random.Generator, strength_db: float) -> FloatArray:

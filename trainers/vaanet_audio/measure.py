@@ -10,8 +10,7 @@ from jack_stream.errors import UsageError
 from jack_stream.inference.voice import preprocessing_of
 from jack_stream.models.registry import Model
 from trainers.data.sounds import read_sounds
-from trainers.vaanet_audio.results import Heard, SpeechResults, results_of
-from trainers.vaanet_audio.windows import logits_of, windows_of
+from trainers.vaanet_audio.results import SpeechResults, hear, results_of
 
 __all__ = ["TEST_HOP_S", "measure"]
 
@@ -46,9 +45,6 @@ def measure(
             f"no recording fits: there are classes {', '.join(sorted(labels)) or 'none'}",
             hint=f"The bundle knows {', '.join(model.labels)}; see also --only and --split.",
         )
-    frames = int(model.input_spec["audio"][1])
-    windows = windows_of(known, preprocessing_of(model), frames, TEST_HOP_S)
-    logits = logits_of(model, windows)
-    heard = Heard("", model.labels, known, windows.owner, logits).among(labels)
+    heard = hear("", model, known, voice=preprocessing_of(model), hop_s=TEST_HOP_S).among(labels)
     temperature = model.origin.card.decision.temperature if model.origin else 1.0
     return results_of([heard], [temperature])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from jack_stream.features.voice import VoicePreprocessing
 from trainers.bundling import CardSettings
@@ -32,6 +32,7 @@ class PreprocessingSettings(Section):
     n_fft: int = Field(default=2048, ge=2)
     bands: int = Field(default=128, ge=1)
     range_db: float = Field(default=80.0, gt=0)
+    adaptation_s: float = Field(default=0.0, ge=0)
 
 
 class DataSettings(Section):
@@ -56,12 +57,20 @@ class DataSettings(Section):
         default=False, description="Evaluate the recipe on each set after learning the others."
     )
     hop_s: float = Field(default=0.25, gt=0, description="Between two windows in a test.")
+    of_one_speaker: int = Field(
+        default=0,
+        ge=0,
+        description="Samples of one voice that are normalised together; 0: the batch is mixed.",
+    )
 
 
 class AugmentationSettings(Section):
     """How training samples are changed; see `trainers.augmentation.sound`."""
 
     speeds: list[float] = Field(default=[1.0], description="Played faster, and so higher.")
+    stretch: float = Field(
+        default=0.0, ge=0, lt=1, description="Up to so much slower or faster, at the same pitch."
+    )
     margin_s: float = Field(default=0.2, ge=0, description="How far a window may leave the speech.")
     colour_db: float = Field(default=0.0, ge=0)
     noise: float = Field(default=0.0, ge=0, le=1, description="Share of samples.")
@@ -88,6 +97,15 @@ class VoiceRecipe(Section):
     data: DataSettings = DataSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     card: CardSettings = CardSettings()
+
+    @model_validator(mode="after")
+    def _speakers_fill_a_batch(self) -> VoiceRecipe:
+        if self.data.of_one_speaker and self.schedule.batch % self.data.of_one_speaker:
+            raise ValueError(
+                f"schedule.batch = {self.schedule.batch} is no multiple of data.of_one_speaker ="
+                f" {self.data.of_one_speaker}"
+            )
+        return self
 
     @property
     def voice(self) -> VoicePreprocessing:

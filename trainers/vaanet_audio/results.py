@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from jack_stream.features.voice import VoicePreprocessing
+from jack_stream.models.registry import Model
 from jack_stream.weights.card import Decision, Metric
 from trainers.data.sounds import Recording
 from trainers.evaluation import ClipResults
@@ -18,9 +20,9 @@ from trainers.metrics.classification import (
     fit_temperature,
     softmax,
 )
-from trainers.vaanet_audio.windows import Windows
+from trainers.vaanet_audio.windows import Windows, logits_of, windows_of
 
-__all__ = ["Heard", "SpeechResults", "crossed", "decision_of", "results_of", "trust"]
+__all__ = ["Heard", "SpeechResults", "crossed", "decision_of", "hear", "results_of", "trust"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Heard:
         labels: names of the C classes.
         recordings: what was listened to.
         owner: the number of the recording that each window is of, ``int64[W]``.
-        logits: ``float64[W, C]``.
+        logits: ``float64[W, C]``, with what was heard of each voice before.
+        at_first: what is said of a voice that was never heard before, likewise.
     """
 
     part: str
@@ -40,11 +43,18 @@ class Heard:
     recordings: tuple[Recording, ...]
     owner: npt.NDArray[np.int64]
     logits: npt.NDArray[np.float64]
+    at_first: npt.NDArray[np.float64]
 
     @property
     def windows(self) -> Windows:
         """The windows without what was heard in them."""
-        return Windows(np.zeros((len(self.owner), 0, 0), np.float32), self.owner)
+        count = len(self.owner)
+        return Windows(np.zeros((count, 0, 0), np.float32), self.owner, np.zeros(count))
+
+    @property
+    def unfamiliar(self) -> Heard:
+        """The same, had every window been the first of its voice."""
+        return replace(self, logits=self.at_first)
 
     @property
     def truth(self) -> npt.NDArray[np.int64]:
@@ -64,8 +74,8 @@ class Heard:
         mask = place[self.owner] >= 0
         columns = [self.labels.index(label) for label in kept]
         recordings = tuple(self.recordings[i] for i in which)
-        logits = self.logits[mask][:, columns]
-        return Heard(self.part, kept, recordings, place[self.owner][mask], logits)
+        logits, at_first = (x[mask][:, columns] for x in (self.logits, self.at_first))
+        return Heard(self.part, kept, recordings, place[self.owner][mask], logits, at_first)
 
 
 @dataclass(frozen=True)
@@ -122,6 +132,34 @@ class SpeechResults(ClipResults):
             )
         ]
         return [first, *between, *others]
+
+
+def hear(
+    part: str,
+    model: Model,
+    recordings: Sequence[Recording],
+    *,
+    voice: VoicePreprocessing,
+    hop_s: float,
+    labels: Sequence[str] = (),
+) -> Heard:
+    """What a network says of recordings, in windows as on a live stream.
+
+    Args:
+        part: what they are together.
+        model: the network.
+        recordings: of classes that it knows.
+        voice: how it hears.
+        hop_s: seconds between windows.
+        labels: its classes; those of its card if there are none.
+    """
+    windows = windows_of(recordings, voice, int(model.input_spec["audio"][1]), hop_s)
+    familiar, at_first = (
+        logits_of(model, windows, recordings, adaptation_s)
+        for adaptation_s in (voice.adaptation_s, 0.0)
+    )
+    names = tuple(labels) or model.labels
+    return Heard(part, names, tuple(recordings), windows.owner, familiar, at_first)
 
 
 def results_of(heard: Sequence[Heard], temperatures: Sequence[float]) -> SpeechResults:

@@ -60,6 +60,8 @@ def run_recipe(
     decision = decision_of(folds or ([final.validation] if final.validation else []))
     results |= _elsewhere(training, final.model, sets, others, decision.temperature)
     results |= _by_speaker(sets, folds)
+    if recipe.voice.adaptation_s:
+        results |= _by_speaker(sets, [one.unfamiliar for one in folds], ", a voice's first words")
     if not folds and final.validation:
         results["validation"] = results_of([final.validation], [decision.temperature])
     card = _card(recipe, sets, labels, decision, [*_metrics(results), *trust(folds)])
@@ -165,7 +167,9 @@ def _elsewhere(
     return results
 
 
-def _by_speaker(sets: Sequence[SoundSet], folds: Sequence[Heard]) -> dict[str, SpeechResults]:
+def _by_speaker(
+    sets: Sequence[SoundSet], folds: Sequence[Heard], how: str = ""
+) -> dict[str, SpeechResults]:
     """What was held out, corpus by corpus, each part at the temperature of the other parts."""
     results = {}
     decisions = crossed(folds)
@@ -174,7 +178,7 @@ def _by_speaker(sets: Sequence[SoundSet], folds: Sequence[Heard]) -> dict[str, S
         own = [heard.among(one.labels, corpus) for heard in folds]
         parts = [(heard, t.temperature) for heard, t in zip(own, decisions, strict=True)]
         present = [(heard, t) for heard, t in parts if heard.recordings]
-        name = f"{one.name}, speakers held out, {_classes(present[0][0].labels)}"
+        name = f"{one.name}, speakers held out, {_classes(present[0][0].labels)}{how}"
         results[name] = results_of(*map(list, zip(*present, strict=True)))
     return results
 

@@ -18,6 +18,7 @@ from trainers.augmentation.sound import (
     mixed,
     noisy,
     placed,
+    stretched,
 )
 from trainers.data.sounds import Recording
 from trainers.loop import make_optimizer
@@ -72,12 +73,32 @@ class VoiceTask:
         counts = np.bincount(self._classes, minlength=len(labels))
         self._weights = class_weights(recipe.loss.class_weights, counts)
         self._validation = validation
+        speakers = np.array([recording.speaker for recording in training])
+        self._recordings_of = [np.flatnonzero(speakers == who) for who in np.unique(speakers)]
 
     def batches(self, rng: np.random.Generator) -> Sequence[npt.NDArray[np.int64]]:
-        """Numbers of the training recordings, batch by batch; a last one too small is left out."""
+        """Numbers of the training recordings, batch by batch; a last one too small is left out.
+
+        Where voices are normalised each by itself, a batch has an equal share of each of its.
+        """
+        if self._recipe.data.of_one_speaker:
+            return self._by_speaker(rng)
         order, size = rng.permutation(len(self._classes)), self._recipe.schedule.batch
         cut = [order[i : i + size] for i in range(0, len(order), size)]
         return [batch for batch in cut if len(batch) >= size // 2] or cut
+
+    def _by_speaker(self, rng: np.random.Generator) -> list[npt.NDArray[np.int64]]:
+        """Batches of whole shares of speakers; who has too few recordings says some twice."""
+        share, size = self._recipe.data.of_one_speaker, self._recipe.schedule.batch
+        shares = []
+        for own in self._recordings_of:
+            order = rng.permutation(own)
+            order = np.resize(order, max(len(order), share))
+            shares += [order[i : i + share] for i in range(0, len(order) - share + 1, share)]
+        mixed_up = [shares[i] for i in rng.permutation(len(shares))]
+        per_batch = min(size // share, len(shares))
+        whole = range(0, len(shares) - per_batch + 1, per_batch)
+        return [np.concatenate(mixed_up[i : i + per_batch]) for i in whole]
 
     def loss(self, batch: npt.NDArray[np.int64], rng: np.random.Generator) -> dict[str, Any]:
         """The cross entropy of the chosen recordings, a window of each, augmented."""
@@ -87,7 +108,8 @@ class VoiceTask:
         targets = certain * np.float32(1 - smooth) + np.float32(smooth / classes)
         features, targets = mixed(features, targets, rng, self._recipe.augmentation.mixup)
         soft = jt.array(targets)
-        losses = cross_entropy(self.module(jt.array(features))["logits"], soft)
+        voices = len(batch) // (self._recipe.data.of_one_speaker or len(batch))
+        losses = cross_entropy(self.module(jt.array(features), voices)["logits"], soft)
         return {"total": weighted_mean(losses, soft, self._weights)}
 
     def validate(self) -> dict[str, float]:
@@ -95,7 +117,8 @@ class VoiceTask:
         if self._validation is None:
             return {}
         recordings, windows = self._validation
-        logits, truth = logits_of(self.model, windows), self._classes_of(recordings)
+        logits = logits_of(self.model, windows, recordings, self._voice.adaptation_s)
+        truth = self._classes_of(recordings)
         right = softmax(logits)[np.arange(len(logits)), truth[windows.owner]]
         entropy = -(windows.weights * np.log(right + 1e-12)).mean()
         predicted = windows.mean(logits).argmax(1)
@@ -110,6 +133,8 @@ class VoiceTask:
     ) -> FloatArray:
         how, frame_s = self._recipe.augmentation, self._voice.seconds(1)
         decibels = speeds[rng.integers(len(speeds))].astype(np.float32)
+        if how.stretch:
+            decibels = stretched(decibels, rng, how.stretch)
         power = np.power(np.float32(10.0), decibels / 10)
         if self._voice.kind == "log-mel":  # the paper's coefficients are of whole sounds, repeated
             power = placed(power, self._recipe.frames, rng, round(how.margin_s / frame_s))

@@ -18,9 +18,9 @@ from trainers.checkpoint import load_checkpoint
 from trainers.data.sounds import Recording
 from trainers.loop import BEST, LAST, train
 from trainers.vaanet_audio.recipe import VoiceRecipe
-from trainers.vaanet_audio.results import Heard
+from trainers.vaanet_audio.results import Heard, hear
 from trainers.vaanet_audio.task import VoiceTask
-from trainers.vaanet_audio.windows import Spectra, logits_of, windows_of
+from trainers.vaanet_audio.windows import Spectra, windows_of
 
 __all__ = ["Trained", "Training", "hold_out"]
 
@@ -82,8 +82,7 @@ class Training:
         task.module.eval()
         validation = None
         if windows is not None:
-            logits = logits_of(task.model, windows)
-            validation = Heard("validation", self.labels, tuple(held), windows.owner, logits)
+            validation = self.hear("validation", task.model, held)
         return Trained(task.model, history, validation)
 
     def test(
@@ -100,14 +99,15 @@ class Training:
             return _read(done, key, part, self.labels, tested)
         trained = self.on(learned, folder)
         heard = self.hear(part, trained.model, tested)
-        np.savez(done, key=np.array(key), owner=heard.owner, logits=heard.logits)
+        kept = {"owner": heard.owner, "logits": heard.logits, "at_first": heard.at_first}
+        np.savez(done, key=np.array(key), **kept)
         return heard
 
     def hear(self, part: str, model: Model, recordings: Sequence[Recording]) -> Heard:
         """What a network says of recordings whose classes it knows."""
         known = tuple(r for r in recordings if r.label in self.labels)
-        windows = windows_of(known, self.recipe.voice, self.recipe.frames, self.recipe.data.hop_s)
-        return Heard(part, self.labels, known, windows.owner, logits_of(model, windows))
+        voice, hop_s = self.recipe.voice, self.recipe.data.hop_s
+        return hear(part, model, known, voice=voice, hop_s=hop_s, labels=self.labels)
 
     def _key(self, learned: Sequence[Recording], tested: Sequence[Recording]) -> str:
         settings = self.recipe.model_dump(mode="json", exclude={"card", "data"})
@@ -165,4 +165,4 @@ def _read(
             f"{done}: was made with other settings or recordings", hint="Name another folder."
         )
     known = tuple(r for r in tested if r.label in labels)
-    return Heard(part, labels, known, kept["owner"], kept["logits"])
+    return Heard(part, labels, known, kept["owner"], kept["logits"], kept["at_first"])

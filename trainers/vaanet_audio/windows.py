@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import soxr
 from tqdm import tqdm
 
+from jack_stream.features.familiar import FamiliarVoice
 from jack_stream.features.voice import VoicePreprocessing
 from jack_stream.inference.voice import SILENCE_DBFS, level_dbfs
 from jack_stream.models.registry import Model
@@ -35,11 +37,13 @@ class Windows:
 
     Attributes:
         features: float32 ``[W, frames, values]``.
-        owner: the number of the recording that each is of, ``int64[W]``.
+        owner: the number of the recording that each is of, ascending, ``int64[W]``.
+        new_s: seconds of each that the one before did not have, ``float64[W]``.
     """
 
     features: FloatArray
     owner: npt.NDArray[np.int64]
+    new_s: npt.NDArray[np.float64]
 
     @property
     def weights(self) -> npt.NDArray[np.float64]:
@@ -94,7 +98,7 @@ def windows_of(
         frames: of a window.
         hop_s: seconds between windows.
     """
-    features, owner = [], []
+    features, owner, new_s = [], [], []
     length, hop = (round(s * voice.sample_rate) for s in (voice.seconds(frames), hop_s))
     for number, recording in enumerate(recordings):
         samples = samples_of(recording.path, voice.sample_rate)
@@ -103,21 +107,70 @@ def windows_of(
         least = levels.max() - _SPEECH_DB
         if levels.max() >= SILENCE_DBFS:
             least = max(least, SILENCE_DBFS)
+        until = 0
         for start, level in zip(starts, levels, strict=True):
             if level >= least:
+                new_s.append((start + length - max(start, until)) / voice.sample_rate)
+                until = start + length
                 heard = voice.power(samples[start : start + length], voice.sample_rate)
                 features.append(voice.features(heard, frames))
                 owner.append(number)
-    return Windows(np.stack(features), np.array(owner))
+    return Windows(np.stack(features), np.array(owner), np.array(new_s))
 
 
-def logits_of(model: Model, windows: Windows, batch: int = 64) -> npt.NDArray[np.float64]:
-    """The network's logits ``[W, C]``."""
-    parts = [
-        model.infer({"audio": windows.features[i : i + batch]})["logits"]
-        for i in range(0, len(windows.owner), batch)
-    ]
+def logits_of(
+    model: Model,
+    windows: Windows,
+    recordings: Sequence[Recording],
+    adaptation_s: float,
+    batch: int = 64,
+) -> npt.NDArray[np.float64]:
+    """What the network says, ``[W, C]``, as on a live stream of each speaker.
+
+    A speaker's recordings are heard one after the other in a random order, always the same, and
+    what was heard of the voice before counts (jack_stream.features.familiar): sound only, no class.
+
+    Args:
+        model: the network.
+        windows: of the recordings.
+        recordings: what they are of.
+        adaptation_s: see `VoicePreprocessing`; 0: each window is that of an unknown voice.
+        batch: windows at once.
+    """
+    encoded = _encoded(model, windows.features, batch)
+    rows = [FamiliarVoice.unknown(encoded.shape[2]).rows(0.0)] * len(encoded)
+    for heard in _in_turn(windows, recordings):
+        voice = FamiliarVoice.unknown(encoded.shape[2])
+        for window in heard:
+            voice = voice.hearing(encoded[window], float(windows.new_s[window]))
+            rows[window] = voice.rows(adaptation_s)
+    known = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    parts = []
+    for first in range(0, len(encoded), batch):
+        some = {name: value[first : first + batch] for name, value in known.items()}
+        parts.append(model.head({"piece": encoded[first : first + batch], **some})["logits"])
     return np.concatenate(parts).astype(np.float64)
+
+
+def _encoded(model: Model, features: FloatArray, batch: int) -> FloatArray:
+    """The pieces' embeddings of windows ``[W, frames, values]``: ``[W, pieces, size]``."""
+    length, values = model.item_spec["audio"][1:]
+    pieces = features.reshape(-1, int(length), int(values))
+    parts = [
+        model.encode("audio", pieces[i : i + batch])["piece"] for i in range(0, len(pieces), batch)
+    ]
+    embedded = np.concatenate(parts)
+    return embedded.reshape(len(features), -1, embedded.shape[1])
+
+
+def _in_turn(windows: Windows, recordings: Sequence[Recording]) -> list[list[int]]:
+    """The windows of each speaker in the order of hearing; who speaks unnamed is heard once."""
+    order = np.random.default_rng(0).permutation(len(recordings))
+    places = [np.flatnonzero(windows.owner == number).tolist() for number in range(len(order))]
+    turns: defaultdict[object, list[int]] = defaultdict(list)
+    for number in order.tolist():
+        turns[recordings[number].speaker or number] += places[number]
+    return list(turns.values())
 
 
 def _faster(samples: FloatArray, speed: float) -> FloatArray:

@@ -46,6 +46,12 @@ class BatchNorm(Module):
         inverse = 1.0 / jt.sqrt(variance + self.eps)
         return _Normalised()(x, self.weight, self.bias, mean.detach(), inverse.detach())
 
+    def remember(self, x: Var) -> None:
+        """Let the running statistics take up a batch [N, C, ...] that is normalised otherwise."""
+        mean = _channel_mean(x)
+        centred = x - mean.reshape(1, -1, *[1] * (x.ndim - 2))
+        self._remember(mean, _channel_mean(centred.sqr()), x.numel() // self.num_features)
+
     def _remember(self, mean: Var, variance: Var, count: int) -> None:
         mean, unbiased = mean.detach(), variance.detach() * (count / max(count - 1, 1))
         for running, newest in ((self.running_mean, mean), (self.running_var, unbiased)):
