@@ -100,6 +100,8 @@ def read_recipe(kind: type[RecipeT], name: str, overrides: Sequence[str] = ()) -
     except ValidationError as error:
         faults = "\n  ".join(
             f"{'.'.join(map(str, e['loc']))} = {str(e['input'])[:60]}: {e['msg']}"
+            if e["loc"]
+            else e["msg"].removeprefix("Value error, ")
             for e in error.errors()
         )
         raise ConfigError(f"{path}: the recipe is wrong:\n  {faults}") from None
