@@ -51,7 +51,7 @@ def test_with_a_share_that_does_not_grow_more_are_taken_up_the_more_wait() -> No
     assert 2 <= sizes[2] <= 6
 
 
-@given(st.integers(1, 40), st.floats(0, 1), st.floats(1e-3, 1))
+@given(st.integers(1, 40), st.floats(0, 1, allow_subnormal=False), st.floats(1e-3, 1))
 def test_the_best_size_is_never_slower_than_one_by_one(waiting: int, a: float, b: float) -> None:
     cost = _cost(lambda n: a + b * n)
     size = cost.best_size(waiting)
