@@ -43,7 +43,7 @@ def test_it_is_of_the_recipe_that_comes_along() -> None:
 
 def test_live_it_hears_windows_of_the_length_that_it_learned() -> None:
     settings = AnalyzerSettings(method="vaanet-audio", bundle="default")
-    assert make_analyzer(settings).spec.length_ns == 2_000_000_000
+    assert make_analyzer(settings).spec.length_ns == 3_000_000_000
 
 
 def test_it_knows_the_recordings_that_it_learned_from(shared: Path) -> None:
