@@ -34,6 +34,7 @@ from jack_stream.clock import NS_PER_S, Clock
 from jack_stream.config import Config, dumps, parse
 from jack_stream.events.schema import Event
 from jack_stream.events.subscriber import Subscription
+from jack_stream.features.views import VIEWS
 from jack_stream.service.session import private
 from jack_stream.service.supervisor import Supervisor
 from jack_stream.wire.policy import Policy
@@ -125,6 +126,7 @@ def _published(case: str) -> Iterator[tuple[Config, Pids]]:
                 policy=Policy.LIVE,
                 clock=Clock(),
                 wait_for=1,
+                views=VIEWS,
             )
         )
         player = threading.Thread(target=_play, args=(case, publisher, stop))

@@ -13,7 +13,7 @@ from jack_stream.config import RecordingSettings
 from jack_stream.errors import WireError
 from jack_stream.wire.codec import Part, decode
 from jack_stream.wire.health import HealthReporter
-from jack_stream.wire.messages import End, Stamp
+from jack_stream.wire.messages import End, Frame, Message, Stamp
 from jack_stream.wire.publisher import Publisher
 
 __all__ = ["run"]
@@ -29,7 +29,7 @@ def run(
     stop: threading.Event,
     health: HealthReporter,
 ) -> None:
-    """Publish a recording's messages unchanged, until its end or ``stop``.
+    """Publish a recording's messages unchanged, and its views, until its end or ``stop``.
 
     Who was still publishing when recording ended gets an ``end`` here: nothing follows.
 
@@ -52,9 +52,12 @@ def run(
                 first_ns = message.arrived_at_ns
             if settings.pace == "realtime":
                 _wait_until(began_ns + message.arrived_at_ns - first_ns, clock, stop)
+            known = _decoded(message.parts)
+            if isinstance(known, Frame):
+                publisher.send_views(known)
             if stop.is_set() or not publisher.send_parts(message.parts):
                 break
-            _note(open_, message.parts)
+            _note(open_, known)
             counters["messages"] += 1
             health.report("running", counters)
         else:
@@ -64,14 +67,18 @@ def run(
         health.report("stopped", counters, detail=detail)
 
 
-def _note(open_: dict[str, Stamp], parts: Sequence[Part]) -> None:
-    """Keep the newest stamp of each session that has not ended."""
+def _decoded(parts: Sequence[Part]) -> Message | None:
     with contextlib.suppress(WireError):  # receivers count and drop what is malformed
-        message = decode(parts)
-        if isinstance(message, End):
-            open_.pop(message.stamp.session, None)
-        else:
-            open_[message.stamp.session] = message.stamp
+        return decode(parts)
+    return None
+
+
+def _note(open_: dict[str, Stamp], message: Message | None) -> None:
+    """Keep the newest stamp of each session that has not ended."""
+    if isinstance(message, End):
+        open_.pop(message.stamp.session, None)
+    elif message is not None:
+        open_[message.stamp.session] = message.stamp
 
 
 def _end(open_: dict[str, Stamp], publisher: Publisher, *, nothing_came: bool) -> None:

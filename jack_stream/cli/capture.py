@@ -15,6 +15,7 @@ from jack_stream.capture.redact import redact
 from jack_stream.cli.options import InsecureOption, KeyOption, ServerKeyOption
 from jack_stream.clock import Clock
 from jack_stream.config import CameraSettings, MicrophoneSettings, PoseSettings
+from jack_stream.features.views import VIEWS
 from jack_stream.service.signals import stop_on_signals
 from jack_stream.wire.access import Access
 from jack_stream.wire.health import HealthReporter
@@ -216,7 +217,13 @@ def _run(
     stream, endpoint, access = target
     with (
         Publisher(
-            endpoint, stream, policy=policy, clock=clock, wait_for=wait_for, access=access
+            endpoint,
+            stream,
+            policy=policy,
+            clock=clock,
+            wait_for=wait_for,
+            views=VIEWS,
+            access=access,
         ) as publisher,
         HealthReporter(f"{role}.{stream}", stream, clock=clock) as health,
     ):

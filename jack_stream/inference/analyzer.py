@@ -23,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jack_stream.features.localization import Segment
+from jack_stream.features.views import VIEWS
 from jack_stream.models.registry import Model
 from jack_stream.window.spec import Window, WindowSpec
-from jack_stream.wire.messages import Frame
+from jack_stream.wire.messages import Frame, View
 
 __all__ = [
     "UNCERTAIN",
@@ -132,6 +133,10 @@ class Analyzer(Protocol):
     def spec(self) -> WindowSpec:
         """How the stream is to be cut."""
 
+    @property
+    def view(self) -> View | None:
+        """The view of each picture that is all it looks at; None if it looks at no pictures."""
+
     def shrink(self, frame: Frame) -> Frame:
         """What must be kept of a picture until its window is complete."""
 
@@ -187,6 +192,6 @@ def shares(attention: NDArray[np.float32] | None) -> tuple[float, ...]:
     return tuple(float(weight) / total for weight in attention)
 
 
-def reduced(frame: Frame, image: NDArray[np.uint8]) -> Frame:
-    """The same frame with a smaller picture, uint8 ``[h, w, 3]``."""
-    return replace(frame, image=image)
+def reduced(frame: Frame, view: View) -> Frame:
+    """The same frame with a view of its picture, which capture may have made already."""
+    return frame if frame.view else replace(frame, image=VIEWS[view](frame.image), view=view)

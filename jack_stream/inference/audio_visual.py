@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from jack_stream.clock import NS_PER_S
 from jack_stream.config import AnalyzerSettings
-from jack_stream.features.spatial import centre_view
 from jack_stream.inference.analyzer import Arrays, Ask, Look, Prediction, Step, reduced
 from jack_stream.inference.grid import cells_spec, evidence, flickers
 from jack_stream.inference.snippets import Piece, PieceCache, SnippetCache
 from jack_stream.inference.sound import SoundPieces, heard
 from jack_stream.models.registry import Model
 from jack_stream.window.spec import Window
-from jack_stream.wire.messages import Frame
+from jack_stream.wire.messages import Frame, View
 
 __all__ = ["AudioVisualAnalyzer"]
 
@@ -34,6 +33,8 @@ class AudioVisualAnalyzer:
         settings: the hop must be a whole number of snippets.
         pieces: how sound becomes the model's items.
     """
+
+    view: View = "112"
 
     def __init__(self, model: Model, settings: AnalyzerSettings, pieces: SoundPieces) -> None:
         self.model = model
@@ -53,7 +54,7 @@ class AudioVisualAnalyzer:
 
     def shrink(self, frame: Frame) -> Frame:
         """Keep the view that the network takes, 112 pixels square."""
-        return reduced(frame, centre_view(frame.image, _SIDE))
+        return reduced(frame, self.view)
 
     def look(self, window: Window) -> Look:
         """One prediction for the scene; none without any picture."""

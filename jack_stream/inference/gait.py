@@ -38,6 +38,8 @@ class GaitAnalyzer:
         settings: window, hop and lateness; the window's length is the card's.
     """
 
+    view = None
+
     def __init__(self, model: Model, settings: AnalyzerSettings) -> None:
         self.model = model
         card = model.origin.card.preprocessing if model.origin is not None else {}

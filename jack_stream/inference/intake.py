@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from jack_stream.clock import TimeSource
 from jack_stream.inference.analyzer import Analyzer
 from jack_stream.inference.pace import Pace
 from jack_stream.inference.queue import Job, WindowQueue
 from jack_stream.window.assembler import WindowAssembler
-from jack_stream.wire.messages import End, Health
+from jack_stream.wire.messages import End, Frame, Health, Message
 from jack_stream.wire.receiver import Receiver
 from jack_stream.wire.tally import labelled
 
@@ -79,7 +79,7 @@ class Intake:
             if stream not in self._lanes:
                 self._unknown += 1
                 continue
-            for analyzer, assembler in self._lanes[stream]:
+            for analyzer, assembler in self._lanes_of(message):
                 assembler.add(message)
                 for window in assembler.ready():
                     job = Job(window, analyzer, self._clock.now_ns())
@@ -105,6 +105,13 @@ class Intake:
                     key = labelled(name, stream, analyzer.model.method)
                     total[key] += assembler.counters[name]
         return dict(total)
+
+    def _lanes_of(self, message: Message) -> Iterator[tuple[Analyzer, WindowAssembler]]:
+        """The stream's lanes, without those that look at another view of its pictures."""
+        view = message.view if isinstance(message, Frame) else ""
+        for analyzer, assembler in self._lanes[message.stamp.stream]:
+            if view in ("", analyzer.view):
+                yield analyzer, assembler
 
     def _note_end(self, end: End) -> None:
         """A recording has the sessions of several processes behind one publisher."""

@@ -21,16 +21,15 @@ from jack_stream.config import AnalyzerSettings
 from jack_stream.features import logmel
 from jack_stream.features.localization import FRAMES_PER_STEP, Segment, propose
 from jack_stream.features.mel import power_to_db
-from jack_stream.features.spatial import Picture, crop_square, resize_shorter_side
 from jack_stream.inference.analyzer import Arrays, Ask, Look, Prediction, Step, reduced
 from jack_stream.inference.grid import cells_spec, evidence, flickers
 from jack_stream.inference.snippets import Encoder, SnippetCache, cells_of
 from jack_stream.inference.sound import SoundCache
 from jack_stream.models.registry import Model
 from jack_stream.window.spec import Window
-from jack_stream.wire.messages import Frame
+from jack_stream.wire.messages import Frame, View
 
-__all__ = ["LocalisationAnalyzer", "i3d_encoder", "i3d_view", "segment_power"]
+__all__ = ["LocalisationAnalyzer", "i3d_encoder", "segment_power"]
 
 FPS = 25.0
 """Pictures per second that a segment's 16 are taken at; TSL-300's videos have 20 to 30."""
@@ -40,7 +39,7 @@ DEFAULT_SEGMENTS = 32
 MOST_SEGMENTS = 8
 """Localised segments in one event at the most."""
 
-_SIDE, _SHORTER_SIDE = 224, 226  # as the released features were made
+_SIDE = 224
 _MOST_CLIPS = 4
 _POSITIONS = 1800  # TSL-300's longest video has 1813 segments: no weights know later positions
 
@@ -53,6 +52,8 @@ class LocalisationAnalyzer:
         settings: window and hop must be whole numbers of segments of 0.64 s.
         i3d: the ``i3d`` network that the visual features come from.
     """
+
+    view: View = "224"
 
     def __init__(self, model: Model, settings: AnalyzerSettings, i3d: Model) -> None:
         # Imported here because it imports Jittor, which the process must have prepared.
@@ -75,7 +76,7 @@ class LocalisationAnalyzer:
 
     def shrink(self, frame: Frame) -> Frame:
         """Keep the view that I3D takes: the middle, 224 pixels square."""
-        return reduced(frame, i3d_view(frame.image))
+        return reduced(frame, self.view)
 
     def look(self, window: Window) -> Look:
         """One prediction for the scene, with its segments; none without any picture.
@@ -113,11 +114,6 @@ class LocalisationAnalyzer:
                 part, rows = steps.send(found)
             except StopIteration as end:
                 return cast("Arrays", end.value)
-
-
-def i3d_view(picture: Picture) -> Picture:
-    """What I3D looks at of a picture: the middle, uint8 ``[224, 224, 3]``."""
-    return crop_square(resize_shorter_side(picture, _SHORTER_SIDE), "c", _SIDE)
 
 
 def i3d_encoder(network: Model) -> Encoder:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from jack_stream.clock import NS_PER_S
 from jack_stream.config import AnalyzerSettings
 from jack_stream.features import fbank
-from jack_stream.features.spatial import centre_view
 from jack_stream.inference.analyzer import Arrays, Ask, Look, Prediction, Step, reduced
 from jack_stream.inference.audio_visual import SNIPPET_S, TRAINING_FPS
 from jack_stream.inference.grid import cells_spec, evidence, flickers
@@ -28,7 +27,7 @@ from jack_stream.inference.snippets import (
 from jack_stream.inference.sound import SoundCache
 from jack_stream.models.registry import Model
 from jack_stream.window.spec import Window
-from jack_stream.wire.messages import Frame
+from jack_stream.wire.messages import Frame, View
 
 __all__ = ["MartAnalyzer"]
 
@@ -48,6 +47,8 @@ class MartAnalyzer:
         settings: window and hop must be whole numbers of seconds.
     """
 
+    view: View = "112"
+
     def __init__(self, model: Model, settings: AnalyzerSettings) -> None:
         self.model = model
         length_ns = DEFAULT_SNIPPETS * PERIOD_NS
@@ -60,7 +61,7 @@ class MartAnalyzer:
 
     def shrink(self, frame: Frame) -> Frame:
         """Keep the view that the network takes, 112 pixels square."""
-        return reduced(frame, centre_view(frame.image, _SIDE))
+        return reduced(frame, self.view)
 
     def look(self, window: Window) -> Look:
         """One prediction for the scene; none without any picture."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,7 +15,7 @@ from jack_stream.config import NOT_STATED, Config
 from jack_stream.errors import ModelFailedError, ModelInputError
 from jack_stream.events.publisher import EventOutlet
 from jack_stream.events.schema import Event
-from jack_stream.inference.analyzer import Prediction
+from jack_stream.inference.analyzer import Analyzer, Prediction
 from jack_stream.inference.batch import Outcome
 from jack_stream.inference.event import Timing, event_of
 from jack_stream.inference.fusing import Fusing
@@ -30,6 +30,7 @@ from jack_stream.inference.loading import (
 )
 from jack_stream.inference.queue import Job, WindowQueue
 from jack_stream.inference.scheduler import Batch, Scheduler
+from jack_stream.wire.codec import KIND_OF_VIEW
 from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.messages import Kind
 from jack_stream.wire.receiver import Receiver
@@ -221,7 +222,7 @@ def run(
             for stream in config.streams
             if analyzers[stream.name]
         }
-        kinds: set[Kind] = {"end", *(m for found in modalities.values() for m in found)}
+        kinds = _kinds(a for found in analyzers.values() for a in found)
         queue = WindowQueue(config.runtime.policy, weights=config.runtime.weights)
         pace = make_pace(config, analyzers, clock)
         handover = handover or Handover()
@@ -268,6 +269,16 @@ def run(
                     stop.set()
                 taking_in.result()  # whatever ended it too early ends the process, too
         health.report("stopped", {"events": publisher.published})
+
+
+def _kinds(analyzers: Iterable[Analyzer]) -> set[Kind]:
+    """What to receive for these analyzers: of pictures, the views that they look at."""
+    kinds: set[Kind] = {"end"}
+    for analyzer in analyzers:
+        kinds |= set(analyzer.spec.modalities) - {"frame"}
+        if analyzer.view is not None:
+            kinds.add(KIND_OF_VIEW[analyzer.view])
+    return kinds
 
 
 def _lane(job: Job) -> tuple[str, str]:

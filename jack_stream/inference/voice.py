@@ -56,6 +56,8 @@ class VoiceAnalyzer:
         ConfigError: the window is longer than what the network hears at once.
     """
 
+    view = None
+
     def __init__(self, model: Model, settings: AnalyzerSettings) -> None:
         self.model = model
         self._preprocessing = preprocessing_of(model)

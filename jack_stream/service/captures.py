@@ -12,7 +12,9 @@ import zmq
 from jack_stream.clock import TimeSource
 from jack_stream.config import Config, RemoteSettings
 from jack_stream.errors import WireError
+from jack_stream.features.views import VIEWS
 from jack_stream.wire.codec import decode, kind_of
+from jack_stream.wire.messages import Frame
 from jack_stream.wire.policy import Policy
 from jack_stream.wire.publisher import HELLO, Publisher
 
@@ -45,7 +47,9 @@ class CaptureIntake:
         for stream in config.streams:
             if stream.remote is not None:
                 endpoint = config.capture_endpoint(stream.name, "remote")
-                publisher = Publisher(endpoint, stream.name, policy=Policy.LIVE, clock=clock)
+                publisher = Publisher(
+                    endpoint, stream.name, policy=Policy.LIVE, clock=clock, views=VIEWS
+                )
                 self._streams[stream.name] = stream.remote, publisher
 
     def prepare(self, socket: zmq.Socket[bytes]) -> None:
@@ -76,6 +80,8 @@ class CaptureIntake:
         elif kind_of(message) not in (*remote.kinds, "end"):
             self._drop("unknown_kind", f"{kind_of(message)} of stream {name!r}")
         else:
+            if isinstance(message, Frame):
+                publisher.send_views(message)
             publisher.send_parts([frame.buffer for frame in frames])
             self.counters["captures"] += 1
 

@@ -14,6 +14,7 @@ from jack_stream import log
 from jack_stream.clock import Clock
 from jack_stream.config import Config
 from jack_stream.errors import ConfigError
+from jack_stream.features.views import VIEWS
 from jack_stream.inference.handover import Handover
 from jack_stream.service.child import OVER
 from jack_stream.service.plan import WorkerPlan
@@ -113,6 +114,7 @@ def run(
             policy=config.runtime.policy,
             clock=clock,
             wait_for=worker.receivers(config),
+            views=VIEWS,
         ) as publisher:
             publisher.unblock_on(stop)
             _capture(worker, config, publisher, over, clock=clock, stop=stop, health=health)

@@ -12,6 +12,7 @@ from jack_stream.capture import replay
 from jack_stream.capture.recording import RecordingWriter
 from jack_stream.clock import Clock
 from jack_stream.config import RecordingSettings
+from jack_stream.features.views import VIEWS
 from jack_stream.wire.codec import encode
 from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.messages import Message
@@ -61,7 +62,12 @@ def play_recording(
     clock, stop = Clock(), threading.Event()
     failures: list[Exception] = []
     with Publisher(
-        endpoint, "recording", policy=Policy.LOSSLESS, clock=clock, wait_for=receivers
+        endpoint,
+        "recording",
+        policy=Policy.LOSSLESS,
+        clock=clock,
+        wait_for=receivers,
+        views=VIEWS,
     ) as publisher:
 
         def play() -> None:

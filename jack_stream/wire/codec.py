@@ -29,9 +29,19 @@ from jack_stream.wire.messages import (
     Poses,
     Stamp,
     State,
+    View,
 )
 
-__all__ = ["MAX_PARTS_BYTES", "SCHEMA_VERSION", "Part", "decode", "encode", "kind_of", "topic_of"]
+__all__ = [
+    "KIND_OF_VIEW",
+    "MAX_PARTS_BYTES",
+    "SCHEMA_VERSION",
+    "Part",
+    "decode",
+    "encode",
+    "kind_of",
+    "topic_of",
+]
 
 SCHEMA_VERSION = 1
 MAX_PARTS_BYTES = 64 * 1024 * 1024
@@ -70,6 +80,10 @@ class _FrameHeader(_Header, kw_only=True, tag="frame"):
     discontinuity: bool = False
 
 
+class _ViewHeader(_FrameHeader, kw_only=True, tag="view"):
+    view: View
+
+
 class _AudioHeader(_Header, kw_only=True, tag="audio"):
     shape: tuple[int]
     dtype: str
@@ -97,9 +111,12 @@ class _HealthHeader(_Header, kw_only=True, tag="health"):
     detail: str = ""
 
 
-_AnyHeader: TypeAlias = _FrameHeader | _AudioHeader | _PoseHeader | _EndHeader | _HealthHeader
+_AnyHeader: TypeAlias = (
+    _FrameHeader | _ViewHeader | _AudioHeader | _PoseHeader | _EndHeader | _HealthHeader
+)
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[_AnyHeader] = msgspec.msgpack.Decoder(_AnyHeader)
+KIND_OF_VIEW: dict[View, Kind] = {"112": "view.112", "224": "view.224"}
 _KINDS: dict[type, Kind] = {
     Frame: "frame",
     Audio: "audio",
@@ -110,7 +127,9 @@ _KINDS: dict[type, Kind] = {
 
 
 def kind_of(message: Message) -> Kind:
-    """The kind of a message, which is also the first word of its topic."""
+    """The kind of a message, with which its topic begins."""
+    if isinstance(message, Frame) and message.view:
+        return KIND_OF_VIEW[message.view]
     return _KINDS[type(message)]
 
 
@@ -139,12 +158,14 @@ def encode(message: Message) -> list[Part]:
     arrays: tuple[NDArray[Any], ...] = ()
     match message:
         case Frame():
-            header = _FrameHeader(
-                **base,
-                shape=_triple(message.image),
-                dtype="uint8",
-                source_size=message.source_size,
-                discontinuity=message.discontinuity,
+            base |= {
+                "shape": _triple(message.image),
+                "dtype": "uint8",
+                "source_size": message.source_size,
+                "discontinuity": message.discontinuity,
+            }
+            header = (
+                _ViewHeader(**base, view=message.view) if message.view else _FrameHeader(**base)
             )
             arrays = (message.image,)
         case Audio():
@@ -252,7 +273,11 @@ def _frame(stamp: Stamp, header: _FrameHeader, buffers: Sequence[Part]) -> Frame
     (image,) = _arrays(buffers, 1, header.dtype, np.dtype("u1"), header.shape)
     if max(header.shape[:2]) > _MAX_SIDE:
         raise WireError(f"a frame has sides of at most {_MAX_SIDE}, not {header.shape}")
-    return Frame(stamp, image, header.source_size, header.discontinuity)
+    if not isinstance(header, _ViewHeader):
+        return Frame(stamp, image, header.source_size, header.discontinuity)
+    if header.shape[:2] != (int(header.view), int(header.view)):
+        raise WireError(f"a view {header.view} does not have shape {header.shape}")
+    return Frame(stamp, image, header.source_size, header.discontinuity, header.view)
 
 
 def _audio(stamp: Stamp, header: _AudioHeader, buffers: Sequence[Part]) -> Audio:

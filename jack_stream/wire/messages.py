@@ -25,9 +25,12 @@ __all__ = [
     "Poses",
     "Stamp",
     "State",
+    "View",
 ]
 
-Kind: TypeAlias = Literal["frame", "audio", "pose", "end", "health"]
+View: TypeAlias = Literal["112", "224"]
+"""A square view of a picture, by its side in pixels; what it shows says docs/wire-protocol.md."""
+Kind: TypeAlias = Literal["frame", "view.112", "view.224", "audio", "pose", "end", "health"]
 State: TypeAlias = Literal["starting", "running", "degraded", "reconnecting", "stopped"]
 
 MIN_RATE, MAX_RATE = 1000, 768_000
@@ -64,12 +67,14 @@ class Frame:
         image: uint8 ``[H, W, 3]``, RGB.
         source_size: width and height before capture resized it.
         discontinuity: True on the first frame after something was lost.
+        view: which view of the picture this is; empty for the picture itself.
     """
 
     stamp: Stamp
     image: NDArray[np.uint8]
     source_size: tuple[int, int]
     discontinuity: bool = False
+    view: View | Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 import zmq
@@ -18,12 +20,15 @@ from jack_stream.clock import TimeSource
 from jack_stream.closing import Closing
 from jack_stream.errors import ConfigError
 from jack_stream.wire.access import Access, Link
-from jack_stream.wire.codec import MAX_PARTS_BYTES, Part, decode, encode
+from jack_stream.wire.codec import KIND_OF_VIEW, MAX_PARTS_BYTES, Part, decode, encode
 from jack_stream.wire.endpoint import bind
-from jack_stream.wire.messages import Audio, End, Frame, Kind, Message, Poses, Stamp
+from jack_stream.wire.messages import Audio, End, Frame, Kind, Message, Poses, Stamp, View
 from jack_stream.wire.policy import Policy
 
-__all__ = ["BYE", "HELLO", "HIGH_WATER_MARK", "Publisher", "flush"]
+__all__ = ["BYE", "HELLO", "HIGH_WATER_MARK", "Publisher", "Views", "flush"]
+
+Views: TypeAlias = Mapping[View, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]]
+"""How views are made of a picture, uint8 ``[H, W, 3]`` RGB."""
 
 HELLO = b"hello."
 """Receivers subscribe to this and their own name, last, so that a publisher knows who listens."""
@@ -36,6 +41,7 @@ read of a connection that is closed while the receiver's queue is full.
 HIGH_WATER_MARK = 64
 """Messages per receiver in either socket. Freshness is the receiver's work, not this number's."""
 _RETRY_S = 0.002
+_MOST_OBLONG = 64
 _PATIENCE_S = {Policy.LIVE: 1.0, Policy.LOSSLESS: 60.0}
 
 
@@ -59,6 +65,7 @@ class Publisher(Closing):
         policy: whether a slow receiver loses messages or holds this sender up.
         clock: the time line; only read by :meth:`end` without a time.
         wait_for: how many receivers :meth:`wait_for_receivers` waits for.
+        views: what it makes of each picture for those receivers that ask for it.
         access: connect to the endpoint, which is a gate's, with these keys instead of binding it.
         context: the ZeroMQ context, by default the process's.
 
@@ -74,6 +81,7 @@ class Publisher(Closing):
         policy: Policy,
         clock: TimeSource,
         wait_for: int = 0,
+        views: Views | None = None,
         access: Access | None = None,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
     ) -> None:
@@ -83,6 +91,8 @@ class Publisher(Closing):
         self.counters: dict[str, int] = {"sent": 0}
         self._clock = clock
         self._wait_for = wait_for
+        self._views = views or {}
+        self._asked: set[bytes] = set()
         self._next_seq: dict[Kind, int] = {}
         self._receivers: set[bytes] = set()
         self._ended: set[bytes] = set()
@@ -174,8 +184,25 @@ class Publisher(Closing):
         )
 
     def send(self, message: Message) -> bool:
-        """Publish a message with the stamp that it has."""
+        """Publish a message with the stamp that it has, and the views of a picture."""
+        if isinstance(message, Frame):
+            self.send_views(message)
         return self.send_parts(encode(message))
+
+    def send_views(self, frame: Frame) -> None:
+        """Publish those views of a picture that a receiver asks for, each made once.
+
+        There are none of a picture without extent, or more than 64 times as long as wide.
+        """
+        short, long = sorted(frame.image.shape[:2])
+        if not 0 < long <= _MOST_OBLONG * short:
+            return
+        with self._lock:
+            if not self._closed.is_set():
+                self._hear()
+            asked = [one for one in self._views if f"{KIND_OF_VIEW[one]}.".encode() in self._asked]
+        for view in asked:
+            self.send_parts(encode(replace(frame, image=self._views[view](frame.image), view=view)))
 
     def send_parts(self, parts: Sequence[Part]) -> bool:
         """Publish an encoded message, unchanged.
@@ -266,3 +293,7 @@ class Publisher(Closing):
                     self._receivers.discard(said[1:])
             elif said[0] and said[1:].startswith(BYE):
                 self._byes.add(said[1:].removeprefix(BYE))
+            elif said[0]:
+                self._asked.add(said[1:])
+            else:
+                self._asked.discard(said[1:])

@@ -24,6 +24,8 @@ __all__ = ["DEFAULT_CAPACITY", "Received", "Receiver"]
 
 DEFAULT_CAPACITY: dict[Kind, int] = {
     "frame": 32,
+    "view.112": 32,
+    "view.224": 32,
     "audio": 512,
     "pose": 256,
     "end": 8,

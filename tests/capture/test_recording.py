@@ -21,10 +21,12 @@ from jack_stream.capture.recording import RecordedMessage, RecordingReader, Reco
 from jack_stream.clock import Clock
 from jack_stream.config import CameraSettings, RecordingSettings
 from jack_stream.errors import SourceError, UsageError
-from jack_stream.testing import write_recording
+from jack_stream.features.spatial import centre_view
+from jack_stream.testing import play_recording, write_recording
 from jack_stream.wire.messages import Audio, End, Frame
 from jack_stream.wire.policy import Policy
 from jack_stream.wire.publisher import Publisher
+from jack_stream.wire.receiver import Receiver
 from tests.capture.media_files import beeps, number_of, write_video
 from tests.capture.running import running
 
@@ -216,6 +218,25 @@ def test_a_replay_is_what_was_recorded(tmp_path: Path, pace: str) -> None:
             assert np.array_equal(before.samples, after.samples)
     assert isinstance(again[-1], End)
     assert again[-1].stamp.stream == "film"
+
+
+def test_a_replay_makes_the_views_of_the_pictures_that_were_recorded(tmp_path: Path) -> None:
+    path, live = _recorded_film(tmp_path)
+    endpoint = f"ipc://{tmp_path}/views"
+    with (
+        play_recording(path, endpoint, pace="fast"),
+        Receiver([endpoint], {"view.112", "end"}, policy=Policy.LOSSLESS) as receiver,
+    ):
+        views = list(iter(lambda: _frame_or_none(receiver), None))
+    pictures = [message for message in live if isinstance(message, Frame)]
+    assert [view.stamp for view in views] == [picture.stamp for picture in pictures]
+    for view, picture in zip(views, pictures, strict=True):
+        assert (view.image == centre_view(picture.image)).all()
+
+
+def _frame_or_none(receiver: Receiver) -> Frame | None:
+    message = receiver.get(10)
+    return message if isinstance(message, Frame) else None
 
 
 def test_recording_ends_at_its_limits(tmp_path: Path) -> None:

@@ -120,6 +120,7 @@ class _Looker:
 
     model = _Constant()
     spec = WindowSpec(10**9, 10**9, ("frame", "audio", "pose"), 10**9)
+    view = None
 
     def shrink(self, frame: Frame) -> Frame:
         return frame

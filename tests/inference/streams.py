@@ -145,6 +145,8 @@ class FakeModel:
 class FakeAnalyzer:
     """Says what it is told to say."""
 
+    view = None
+
     def __init__(
         self,
         predict: Callable[[Window], list[Prediction]] = lambda _: [],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from jack_stream.inference.intake import Intake
 from jack_stream.inference.pace import Pace
 from jack_stream.inference.queue import Job, WindowQueue
 from jack_stream.window.spec import WindowSpec
-from jack_stream.wire.messages import End, Health, Message
+from jack_stream.wire.messages import End, Frame, Health, Message
 from jack_stream.wire.policy import Policy
 from tests.inference.streams import (
     FakeAnalyzer,
@@ -146,6 +147,26 @@ def test_pictures_are_shrunk_by_their_own_analyzer(analyzer: FakeAnalyzer) -> No
     seen: list[int] = []
     _run(frames_at(0.2), {"door": [analyzer, _Small()]}, {"door": 1})
     assert seen == [0, 1, 2, 3, 4]
+
+
+def test_an_analyzer_takes_its_own_view_of_a_picture_or_the_picture() -> None:
+    class _Looker(FakeAnalyzer):
+        def __init__(self, view: Any) -> None:
+            super().__init__()
+            self.view = view
+            self.seen: list[tuple[str, int]] = []
+
+        def shrink(self, frame: Frame) -> Frame:
+            self.seen.append((frame.view, frame.stamp.seq))
+            return frame
+
+    small, large = _Looker("112"), _Looker("224")
+    sent: list[Message] = [replace(one, view="112") for one in frames_at(0.2)]
+    sent += [replace(one, view="224") for one in frames_at(0.1)]
+    sent += [frame(9, 9 * S)]
+    _run(sent, {"door": [small, large]}, {"door": 1})
+    assert small.seen == [*(("112", seq) for seq in range(5)), ("", 9)]
+    assert large.seen == [*(("224", seq) for seq in range(len(frames_at(0.1)))), ("", 9)]
 
 
 def test_skipped_windows_never_reach_the_queue_and_the_others_keep_their_numbers(

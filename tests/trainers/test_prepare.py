@@ -23,8 +23,9 @@ from jack_stream.features import logmel
 from jack_stream.features.gait_window import body_height
 from jack_stream.features.mel import power_to_db
 from jack_stream.features.skeleton import joint_index
+from jack_stream.features.views import i3d_view
 from jack_stream.inference.analyzer import Step
-from jack_stream.inference.localisation import FPS, PERIOD_NS, i3d_encoder, i3d_view, segment_power
+from jack_stream.inference.localisation import FPS, PERIOD_NS, i3d_encoder, segment_power
 from jack_stream.inference.snippets import SnippetCache
 from jack_stream.wire.messages import Frame
 from tests.capture.media_files import RATE, number_of, write_video

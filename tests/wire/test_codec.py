@@ -28,6 +28,14 @@ def _frames(draw: st.DrawFn) -> Frame:
 
 
 @st.composite
+def _views(draw: st.DrawFn) -> Frame:
+    side = draw(st.sampled_from([112, 224]))
+    image = np.full((side, side, 3), draw(st.integers(0, 255)), np.uint8)
+    view: Any = str(side)
+    return Frame(draw(_stamps), image, draw(_sizes), draw(st.booleans()), view)
+
+
+@st.composite
 def _audio(draw: st.DrawFn) -> Audio:
     samples = draw(st.lists(st.floats(-1, 1, width=32, allow_subnormal=False), max_size=30))
     rate = draw(st.integers(1000, 192000))
@@ -53,7 +61,9 @@ _health = st.builds(
     st.dictionaries(_names, st.floats(allow_nan=False, allow_subnormal=False), max_size=4),
     st.text(max_size=40),
 )
-_messages = st.one_of(_frames(), _audio(), _poses(), st.builds(End, _stamps, st.text()), _health)
+_messages = st.one_of(
+    _frames(), _views(), _audio(), _poses(), st.builds(End, _stamps, st.text()), _health
+)
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -68,6 +78,14 @@ def test_what_was_encoded_is_decoded(message: Message) -> None:
     assert type(decoded) is type(message)
     for field in dataclasses.fields(message):
         assert _same(getattr(message, field.name), getattr(decoded, field.name)), field.name
+
+
+def test_a_view_has_a_topic_of_its_own_and_the_side_that_it_is_called_by() -> None:
+    whole = Frame(Stamp("door", 3, 5, "s"), np.zeros((112, 112, 3), np.uint8), (640, 360))
+    assert topic_of(whole) == b"frame.door"
+    assert topic_of(dataclasses.replace(whole, view="112")) == b"view.112.door"
+    with pytest.raises(WireError, match="a view 224 does not have shape"):
+        decode(encode(dataclasses.replace(whole, view="224")))
 
 
 @given(_messages, st.data())

@@ -1,6 +1,8 @@
 """Publisher and receiver over real sockets: what is promised about loss and freshness."""
 
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,10 @@ import zmq
 
 from jack_stream.clock import Clock
 from jack_stream.errors import ConfigError
-from jack_stream.wire.messages import Audio, End, Frame, Poses
+from jack_stream.features.views import VIEWS
+from jack_stream.wire.messages import Audio, End, Frame, Kind, Poses
 from jack_stream.wire.policy import Policy
-from jack_stream.wire.publisher import Publisher
+from jack_stream.wire.publisher import Publisher, Views
 from jack_stream.wire.receiver import Receiver
 
 
@@ -56,6 +59,85 @@ def test_every_kind_arrives_as_it_was_sent(endpoint: str) -> None:
     assert (poses.world == -keypoints).all()
     assert isinstance(end, End)
     assert end.reason == "file is over"
+
+
+def _top_left(view: int) -> Callable[[np.ndarray], np.ndarray]:
+    def make(image: np.ndarray) -> np.ndarray:
+        return image[:view, :view]
+
+    return make
+
+
+def test_views_come_to_those_who_ask_with_the_picture_s_own_stamp(endpoint: str) -> None:
+    image = np.random.default_rng(2).integers(0, 256, (300, 400, 3), np.uint8)
+    made: list[int] = []
+
+    def unwanted(image: np.ndarray) -> np.ndarray:
+        made.append(len(image))
+        return image
+
+    views: Views = {"112": _top_left(112), "224": unwanted}
+    with Publisher(
+        endpoint, "door", policy=Policy.LOSSLESS, clock=Clock(), wait_for=2, views=views
+    ) as publisher:
+        kinds: set[Kind] = {"view.112", "end"}
+        with Receiver([endpoint], kinds) as small, Receiver([endpoint], {"frame", "end"}) as whole:
+            assert publisher.wait_for_receivers(threading.Event())
+            for number in range(3):
+                publisher.frame(image, number, discontinuity=number == 1)
+            publisher.end("over", 9)
+            seen, full = [small.get(5) for _ in range(4)], [whole.get(5) for _ in range(4)]
+            assert (small.lost.total(), whole.lost.total()) == (0, 0)
+    for number, (view, frame) in enumerate(zip(seen[:3], full[:3], strict=True)):
+        assert isinstance(view, Frame)
+        assert isinstance(frame, Frame)
+        assert (view.view, frame.view) == ("112", "")
+        assert view.stamp == frame.stamp
+        assert view.stamp.seq == number
+        assert view.source_size == frame.source_size == (400, 300)
+        assert view.discontinuity == frame.discontinuity == (number == 1)
+        assert (view.image == image[:112, :112]).all()
+        assert (frame.image == image).all()
+    assert isinstance(seen[3], End)
+    assert not made, "a view that nobody asks for is not made"
+
+
+def test_no_view_is_made_any_more_when_who_asked_has_gone(endpoint: str) -> None:
+    made = threading.Event()
+
+    def make(image: np.ndarray) -> np.ndarray:
+        made.set()
+        return image[:112, :112]
+
+    image = np.zeros((120, 120, 3), np.uint8)
+    with Publisher(
+        endpoint, "door", policy=Policy.LIVE, clock=Clock(), wait_for=1, views={"112": make}
+    ) as publisher:
+        with Receiver([endpoint], {"view.112"}) as receiver:
+            publisher.wait_for_receivers(threading.Event())
+            publisher.frame(image, 1)
+            assert receiver.get(5) is not None
+        deadline_s = time.monotonic() + 10
+        while made.is_set() and time.monotonic() < deadline_s:
+            made.clear()
+            publisher.frame(image, 2)
+        assert not made.is_set()
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (1, 65)])
+def test_pictures_without_extent_or_as_long_as_a_wall_have_no_views(
+    endpoint: str, shape: tuple[int, int]
+) -> None:
+    with (
+        Publisher(
+            endpoint, "door", policy=Policy.LIVE, clock=Clock(), wait_for=1, views=VIEWS
+        ) as publisher,
+        Receiver([endpoint], {"view.112", "end"}) as receiver,
+    ):
+        publisher.wait_for_receivers(threading.Event())
+        assert publisher.frame(np.zeros((*shape, 3), np.uint8), 1)
+        publisher.end("over", 2)
+        assert isinstance(receiver.get(5), End)
 
 
 def test_lossless_loses_nothing_however_slow_the_receiver(endpoint: str) -> None:

@@ -21,7 +21,8 @@ from jack_stream.errors import SourceError, UsageError
 from jack_stream.features import logmel
 from jack_stream.features.localization import FRAMES_PER_STEP
 from jack_stream.features.spatial import to_clip
-from jack_stream.inference.localisation import i3d_encoder, i3d_view
+from jack_stream.features.views import i3d_view
+from jack_stream.inference.localisation import i3d_encoder
 from jack_stream.inference.snippets import Encoder
 from jack_stream.models.registry import Model
 from trainers.data.class_folders import video_files
