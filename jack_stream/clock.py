@@ -18,11 +18,15 @@ class TimeSource(Protocol):
 
 
 class Clock:
-    """Wall-clock time that never jumps backwards, however the machine's clock is set meanwhile."""
+    """Wall-clock time that never jumps backwards, however the machine's clock is set meanwhile.
+
+    Attributes:
+        offset_ns: what this is ahead of the monotonic clock, which all processes share.
+    """
 
     def __init__(self) -> None:
-        self._offset_ns = time.time_ns() - time.monotonic_ns()
+        self.offset_ns = time.time_ns() - time.monotonic_ns()
 
     def now_ns(self) -> int:
         """Nanoseconds since the Unix epoch as of this process's start, plus what passed since."""
-        return self._offset_ns + time.monotonic_ns()
+        return self.offset_ns + time.monotonic_ns()

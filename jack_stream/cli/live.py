@@ -43,11 +43,24 @@ _DRAW_HZ = 5
 _SLICE_S = 0.1
 
 
+TraceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--trace",
+        metavar="FILE",
+        dir_okay=False,
+        show_default=False,
+        help="Write a trace of messages, windows, batches and model runs, for ui.perfetto.dev.",
+    ),
+]
+
+
 def run(
     config: ConfigOption,
     overrides: SetOption = None,
     show: Annotated[bool, typer.Option("--watch", help="Show the live view.")] = False,
     page: Annotated[bool, typer.Option("--view", help="Serve the live page, too.")] = False,
+    trace: TraceOption = None,
 ) -> None:
     """Start all processes of a configuration and keep them alive, until Ctrl-C or SIGTERM.
 
@@ -56,6 +69,7 @@ def run(
     """
     if page:
         overrides = [*(overrides or ()), "view.enabled=true"]
+    overrides = [*(overrides or ()), *_tracing(trace)]
     loaded = load_config(config, overrides)
     check_before_start(loaded)
     stop = stop_on_signals()
@@ -101,12 +115,14 @@ def infer(config: ConfigOption, overrides: SetOption = None) -> None:
     """
     from jack_stream import log  # noqa: PLC0415
     from jack_stream.service.plan import WorkerPlan  # noqa: PLC0415
+    from jack_stream.service.traces import collected  # noqa: PLC0415
     from jack_stream.service.worker import run as work  # noqa: PLC0415
     from jack_stream.wire.publisher import flush  # noqa: PLC0415
 
     loaded = load_config(config, [*(overrides or ()), "journal.enabled=false"])
     log.set_up(loaded.runtime.log_format)
-    work(WorkerPlan("inference"), loaded, stop_on_signals())
+    with collected(loaded):
+        work(WorkerPlan("inference"), loaded, stop_on_signals())
     flush()
 
 
@@ -176,6 +192,7 @@ def demo(
     picture: Annotated[
         Path, typer.Option(help="Where to save the picture of the timeline.", dir_okay=False)
     ] = Path("jack-stream-demo.png"),
+    trace: TraceOption = None,
 ) -> None:
     """See it work, with nothing but this package: a walking figure, drawn, seen and read.
 
@@ -190,6 +207,7 @@ def demo(
     overrides = [f"streams.0.scene.seconds={seconds}"]
     if camera is not None:
         overrides = [f"streams.0.camera.source={camera!r}"]
+    overrides += _tracing(trace)
     loaded = load_config("demo-camera" if camera else "demo", overrides)
     check_before_start(loaded)
     stop = stop_on_signals()
@@ -203,7 +221,13 @@ def demo(
     if events:
         save_timeline(events, picture)
         typer.echo(f"The timeline is drawn in {picture}.")
+    if trace is not None:
+        typer.echo(f"The trace is {trace}; open it at ui.perfetto.dev.")
     sys.exit(code)
+
+
+def _tracing(path: Path | None) -> list[str]:
+    return [] if path is None else [f"runtime.trace={str(path.absolute())!r}"]
 
 
 def _shown(config: Config, stop: threading.Event) -> tuple[int, list[Event]]:

@@ -42,6 +42,10 @@ class RuntimeSettings(Section):
         description="Method -> its share of the machine where that is scarce; 1 for the others.",
     )
     log_format: LogFormat = Field(default="text", description="Log lines as text or as JSON.")
+    trace: Path | None = Field(
+        default=None,
+        description="A file for a trace of what every process did when (docs/profiling.md).",
+    )
 
 
 class EventsSettings(Section):

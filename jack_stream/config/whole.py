@@ -118,6 +118,12 @@ class Config(Section):
         return f"ipc://{self.directory}/health"
 
     @property
+    def trace_parts(self) -> Path | None:
+        """The folder in which the processes leave their parts of a trace, if one is wanted."""
+        path = self.runtime.trace
+        return None if path is None else path.absolute().with_name(f"{path.name}.parts")
+
+    @property
     def journal_inbox(self) -> str:
         """Where inference hands its events to the journal."""
         return f"ipc://{self.directory}/journal"

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from jack_stream import trace
 from jack_stream.inference.analyzer import Analyzer, Arrays, Ask, Look, Prediction, Step
 from jack_stream.window.spec import Window
 
@@ -118,7 +119,8 @@ def _together(asks: Sequence[Ask], watch: Watch) -> list[Arrays]:
     for first in range(0, sum(counts), step.most):
         some = {name: value[first : first + step.most] for name, value in rows.items()}
         began_s = time.perf_counter()
-        found.append(step.run(some))
+        with trace.span("model", f"{step.model.method} {step.name}", rows=_count(some)):
+            found.append(step.run(some))
         watch(step, _count(some), time.perf_counter() - began_s)
     outputs = {name: _joined([one[name] for one in found]) for name in found[0]}
     ends = np.cumsum(counts).tolist()

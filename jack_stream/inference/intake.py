@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from jack_stream.clock import TimeSource
+from jack_stream.inference import tracing
 from jack_stream.inference.analyzer import Analyzer
 from jack_stream.inference.pace import Pace
 from jack_stream.inference.queue import Job, WindowQueue
@@ -84,7 +85,8 @@ class Intake:
                 for window in assembler.ready():
                     job = Job(window, analyzer, self._clock.now_ns())
                     if self._pace is None or self._pace.wants(job):
-                        self._queue.put(job, stop)
+                        with tracing.ready(job):
+                            self._queue.put(job, stop)
             if isinstance(message, End):
                 self._note_end(message)
             elif len(self._seen[stream]) < _MAX_SESSIONS:

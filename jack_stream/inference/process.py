@@ -10,11 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import structlog
 
+from jack_stream import trace
 from jack_stream.clock import NS_PER_S, TimeSource
 from jack_stream.config import NOT_STATED, Config
 from jack_stream.errors import ModelFailedError, ModelInputError
 from jack_stream.events.publisher import EventOutlet
 from jack_stream.events.schema import Event
+from jack_stream.inference import tracing
 from jack_stream.inference.analyzer import Analyzer, Prediction
 from jack_stream.inference.batch import Outcome
 from jack_stream.inference.event import Timing, event_of
@@ -90,6 +92,7 @@ class Inference:
             ModelFailedError: the model failed at several windows of a stream in a row.
         """
         timing = Timing(batch.free_ns, batch.started_ns, batch.done_ns)
+        tracing.answered(batch)
         self.inference_ms = (batch.done_ns - batch.started_ns) / _NS_PER_MS
         events, failure = [], None
         for job, task in zip(batch.jobs, batch.tasks, strict=True):
@@ -118,7 +121,9 @@ class Inference:
             event_of(job, one, timing, now_ns=now_ns, outlet=publisher, purpose=purpose)
             for one in predictions
         ]
-        return self._send(events)
+        tracing.published(job, timing.latency(job, now_ns), now_ns, len(events))
+        with trace.span("window", "publish events", window=tracing.key(job)):
+            return self._send(events)
 
     def _send(self, events: list[Event]) -> list[Event]:
         for event in events:

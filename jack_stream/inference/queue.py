@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from jack_stream import trace
 from jack_stream.clock import NS_PER_S
 from jack_stream.inference.analyzer import Analyzer
 from jack_stream.models.registry import Model
@@ -147,6 +148,7 @@ class WindowQueue:
                 self._changed.wait(_SLICE_S)
             if len(lane.jobs) >= self._limit:
                 lane.jobs.popleft()
+                trace.instant("window", "window shed", stream=job.window.stream)
                 self.shed[job.window.stream] += 1
             elif not lane.jobs:
                 if not share.busy:

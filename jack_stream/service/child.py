@@ -9,7 +9,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Literal
 
+from jack_stream import trace
 from jack_stream.service.plan import WorkerPlan
+from jack_stream.service.traces import STARTED
 from jack_stream.wire.messages import Health
 
 __all__ = ["OVER", "Child", "Outcome"]
@@ -74,6 +76,7 @@ class Child:
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and constant words
             command, stdin=subprocess.PIPE, text=True, start_new_session=True
         )
+        trace.instant("process", STARTED, process=self.plan.name, number=self._process.pid)
         self._started_s = self._heard_s = time.monotonic()
         self.health = None
         self._told.clear()

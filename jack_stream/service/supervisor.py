@@ -19,6 +19,7 @@ from jack_stream.service.plan import WorkerPlan, plan
 from jack_stream.service.recycling import due
 from jack_stream.service.status import SUPERVISOR
 from jack_stream.service.succession import SUCCESSOR, Succession, merged
+from jack_stream.service.traces import collected
 from jack_stream.wire.codec import decode, encode
 from jack_stream.wire.endpoint import bind
 from jack_stream.wire.messages import Health, Stamp, State
@@ -94,7 +95,7 @@ class Supervisor:
         Raises:
             ConfigError: another run has its sockets in the same folder, or an address is taken.
         """
-        with sole_owner(self._config.directory):
+        with sole_owner(self._config.directory), collected(self._config):
             return self._run(stop)
 
     def _run(self, stop: threading.Event) -> int:

@@ -10,14 +10,14 @@ from typing import BinaryIO
 
 import structlog
 
-from jack_stream import log
+from jack_stream import log, trace
 from jack_stream.clock import Clock
 from jack_stream.config import Config
 from jack_stream.errors import ConfigError
 from jack_stream.features.views import VIEWS
 from jack_stream.inference.handover import Handover
 from jack_stream.service.child import OVER
-from jack_stream.service.plan import WorkerPlan
+from jack_stream.service.plan import WorkerPlan, plan
 from jack_stream.service.signals import stop_on_signals
 from jack_stream.service.succession import SUCCESSOR
 from jack_stream.wire.health import HealthReporter
@@ -74,9 +74,13 @@ def run(
         handover: which windows are this process's to publish, if it is inference.
     """
     clock = Clock()
-    with HealthReporter(
-        worker.name, worker.stream, clock=clock, endpoint=config.health_inbox
-    ) as health:
+    limit = trace.LIMIT // len(plan(config))
+    with (
+        trace.recording(config.trace_parts, worker.name, clock, limit),
+        HealthReporter(
+            worker.name, worker.stream, clock=clock, endpoint=config.health_inbox
+        ) as health,
+    ):
         health.report("starting")
         if worker.role == "inference":
             from jack_stream.inference import process  # noqa: PLC0415 - one role's libraries each

@@ -16,6 +16,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
+from jack_stream import trace
 from jack_stream.clock import TimeSource
 from jack_stream.closing import Closing
 from jack_stream.errors import ConfigError
@@ -185,9 +186,12 @@ class Publisher(Closing):
 
     def send(self, message: Message) -> bool:
         """Publish a message with the stamp that it has, and the views of a picture."""
+        began_ns = trace.now_ns()
         if isinstance(message, Frame):
             self.send_views(message)
-        return self.send_parts(encode(message))
+        is_sent = self.send_parts(encode(message))
+        trace.message("send", message, began_ns)
+        return is_sent
 
     def send_views(self, frame: Frame) -> None:
         """Publish those views of a picture that a receiver asks for, each made once.

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import structlog
 import zmq
 
+from jack_stream import trace
 from jack_stream.closing import Closing
 from jack_stream.errors import ConfigError, WireError
 from jack_stream.wire.access import HERE, Access, Link
@@ -171,6 +172,7 @@ class Receiver(Closing):
                 link.close()
 
     def _take(self, parts: list[Part]) -> None:
+        began_ns = trace.now_ns()
         try:
             message = decode(parts)
         except WireError as error:
@@ -195,6 +197,7 @@ class Receiver(Closing):
                 self.dropped["superseded"] += 1
             queue.append((self.received, Received(message, parts)))
             self._changed.notify_all()
+        trace.message("receive", message, began_ns)
         if isinstance(message, End):
             self._say_bye(message.stamp.session)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from jack_stream.wire.messages import Health
 from jack_stream.wire.receiver import Receiver
 from tests.capture.media_files import RATE, write_video
 from tests.end_to_end.commands import START_S, socket_folder, started
+from tests.service.trace_format import check, of_name
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.jittor, pytest.mark.timeout(600)]
 
@@ -118,7 +120,7 @@ def _published(reports: Receiver) -> int:
 def test_a_killed_camera_comes_back_and_sigterm_ends_all_in_time(
     looped: Path, tmp_path: Path
 ) -> None:
-    page = ("--view", "--set", f"view.address=127.0.0.1:{_free_port()}")
+    page = ("--view", "--set", f"view.address=127.0.0.1:{_free_port()}", "--trace", "out.json")
     with (
         capture_events(load(looped).events.endpoint) as events,
         Receiver([load(looped).events.health_endpoint], {"health"}) as reports,
@@ -150,6 +152,27 @@ def test_a_killed_camera_comes_back_and_sigterm_ends_all_in_time(
         published = _published(reports)
         seen = events.wait_until(lambda all_of_them: len(all_of_them) >= published, 10)
     assert [event.seq for event in seen] == list(range(published))
+    _check_trace(tmp_path / "out.json", before["camera"], seen)
+
+
+def _check_trace(path: Path, killed: int, seen: Sequence[Event]) -> None:
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    check(whole)
+    events = whole["traceEvents"]
+    processes = {event["args"]["name"] for event in of_name(whole, "process_name")}
+    assert processes == {"supervisor", "camera.door", "inference", "view"}
+    marks = [event["name"] for event in events if event["name"].startswith("no trace of ")]
+    assert f"no trace of camera.door ({killed}): it was killed" in marks
+    assert len(marks) == 2, "the camera and the page"
+    for name in ("send audio", "receive audio", "batch of vaanet-audio", "publish events"):
+        assert {"X"} == {event["ph"] for event in of_name(whole, name)}, name
+    lives = [e for e in events if e["ph"] == "b" and e["name"] == "door vaanet-audio"]
+    assert len(lives) == len(seen)
+    ends = {e["id2"]["local"]: e["ts"] for e in events if e["ph"] == "e" and e["name"] == "publish"}
+    for life, event in zip(lives, seen, strict=True):
+        took_ms = (ends[life["id2"]["local"]] - life["ts"]) / 1e3
+        assert took_ms == pytest.approx(event.latency.total_ms)
+    assert not path.with_name("out.json.parts").exists()
 
 
 def test_workers_end_with_a_supervisor_that_is_killed(looped: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 import numpy as np
 
+from jack_stream import trace
 from jack_stream.capture.pose.tracker import Person, PoseTracker
 from jack_stream.clock import TimeSource
 from jack_stream.config import PoseSettings
@@ -87,7 +88,8 @@ def _follow(
                 break
         elif isinstance(message, Frame):
             began = time.perf_counter()
-            people = tracker.step(message.image, message.stamp.captured_at_ns)
+            with trace.span("model", "pose", sample=trace.sample(message.stamp)):
+                people = tracker.step(message.image, message.stamp.captured_at_ns)
             took_ms = (time.perf_counter() - began) * 1e3
             _publish(publisher, message, people)
             counters["frames"] += 1
