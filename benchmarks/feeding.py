@@ -124,11 +124,10 @@ class Source:
         """From the capture of the newest sample of an event's window to its publication."""
         return event.latency.total_ms - self.behind_ns / 1e6
 
-    def waited_ms(self, event: Event) -> float:
-        """How long the window waited for the sample by which it was seen to be complete."""
+    def completed_ns(self, event: Event) -> int:
+        """When the sample was captured by which a window was seen to be complete."""
         at = bisect_left(self.captured_ns, event.window.end_ns)
-        newest_ns = self.captured_ns[at - 1]
-        return (self.captured_ns[min(at, len(self.captured_ns) - 1)] - newest_ns) / 1e6
+        return self.captured_ns[min(at, len(self.captured_ns) - 1)] + self.behind_ns
 
 
 class Fed:
@@ -217,7 +216,8 @@ def fed(
             )
             for stream in config.streams
         ]
-        inbox = stack.enter_context(zmq.Context.instance().socket(zmq.PULL))
+        inbox: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PULL)
+        stack.enter_context(inbox)
         inbox.bind(config.health_inbox)
         player = threading.Thread(target=_play, args=(publishers, sources, stop))
 
@@ -246,12 +246,13 @@ def _play(publishers: list[Publisher], sources: Sequence[Source], stop: threadin
     clock = Clock()
     for publisher in publishers:
         publisher.wait_for_receivers(stop)
-    begin_ns = clock.now_ns()
+    begin_ns, period_ns = clock.now_ns(), NS_PER_S // FPS
     for number in count():
-        due_ns = begin_ns + number * NS_PER_S // FPS
-        if stop.wait(max(0.0, (due_ns - clock.now_ns()) / NS_PER_S)):
-            return
-        for publisher, source in zip(publishers, sources, strict=True):
+        for place, (publisher, source) in enumerate(zip(publishers, sources, strict=True)):
+            # Cameras take their pictures at different moments of the same 40 ms.
+            due_ns = begin_ns + number * period_ns + place * period_ns // len(sources)
+            if stop.wait(max(0.0, (due_ns - clock.now_ns()) / NS_PER_S)):
+                return
             source.step(publisher, clock.now_ns(), number)
 
 

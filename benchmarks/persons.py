@@ -21,6 +21,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -104,7 +105,7 @@ def search(
     """How many people are the most, and all tries; windows end together or one after the other."""
     people = People(streams)
     sources = [
-        Source(walkers(lambda n=n: people.of(n)), HOP_S * n / streams if spread else 0.0)
+        Source(walkers(partial(people.of, n)), HOP_S * n / streams if spread else 0.0)
         for n in range(streams)
     ]
     tries: dict[int, Try] = {}
