@@ -18,13 +18,17 @@ _Name = Annotated[str, typer.Argument(metavar="FILE|NAME", help="A file or a rea
 def check(name: _Name, overrides: SetOption = None) -> None:
     """Say what is wrong with a configuration, or what it would start."""
     from jack_stream.inference.catalogue import check_methods  # noqa: PLC0415
+    from jack_stream.service.cores import division  # noqa: PLC0415
     from jack_stream.service.plan import plan  # noqa: PLC0415
     from jack_stream.service.rule_check import check_rules  # noqa: PLC0415
 
     config = load_config(name, overrides)
     check_methods(settings for stream in config.streams for settings in stream.analyzers)
     check_rules(config)
+    parts = division(config)
     typer.echo(f"{name}: sound; it starts {', '.join(one.name for one in plan(config))}")
+    if parts is not None:
+        typer.echo(f"cores: {parts}")
 
 
 @app.command()

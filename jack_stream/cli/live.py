@@ -61,6 +61,13 @@ def run(
     show: Annotated[bool, typer.Option("--watch", help="Show the live view.")] = False,
     page: Annotated[bool, typer.Option("--view", help="Serve the live page, too.")] = False,
     trace: TraceOption = None,
+    cpus: Annotated[
+        str | None,
+        typer.Option(
+            help="Cores to divide between capture, pose and inference: all, how many, or 0,2-3.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Start all processes of a configuration and keep them alive, until Ctrl-C or SIGTERM.
 
@@ -70,6 +77,8 @@ def run(
     if page:
         overrides = [*(overrides or ()), "view.enabled=true"]
     overrides = [*(overrides or ()), *_tracing(trace)]
+    if cpus is not None:
+        overrides.append(f"runtime.cpus={cpus!r}")
     loaded = load_config(config, overrides)
     check_before_start(loaded)
     stop = stop_on_signals()

@@ -99,17 +99,19 @@ def check_before_start(config: Config) -> None:
     """Find mistakes before any process is started and any model compiled.
 
     Raises:
-        ConfigError: a method is not there or would see nothing, a rule can't hold, or the gate has
-            no key.
+        ConfigError: a method is not there or would see nothing, a rule can't hold, the gate has
+            no key, or cores are wanted that are not allowed.
         SourceError: a file that is to be played is not there.
     """
     from jack_stream.inference.catalogue import check_methods  # noqa: PLC0415
+    from jack_stream.service.cores import division  # noqa: PLC0415
     from jack_stream.service.plan import plan  # noqa: PLC0415
     from jack_stream.service.rule_check import check_rules  # noqa: PLC0415
     from jack_stream.wire.guard import check_keys  # noqa: PLC0415
 
     check_methods(settings for stream in config.streams for settings in stream.analyzers)
     plan(config)
+    division(config)
     check_rules(config)
     if config.gate is not None and not config.gate.insecure:
         check_keys(config.gate.keys)

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 from jack_stream.capture.address import check_address, is_address
 from jack_stream.errors import ConfigError, SourceError
 from jack_stream.wire.endpoint import check_endpoint, check_public
 
-__all__ = ["Endpoint", "Pace", "PublicEndpoint", "Section", "Source", "StreamName"]
+__all__ = [
+    "Cores",
+    "Endpoint",
+    "Pace",
+    "PublicEndpoint",
+    "Section",
+    "Source",
+    "StreamName",
+    "spans_of",
+]
+
+
+_MOST_CORES = 4095
 
 
 class Section(BaseModel):
@@ -42,6 +54,37 @@ def _source(value: str) -> str:
     return value
 
 
+def spans_of(cores: str) -> list[tuple[int, int]]:
+    """The first and last number of each part of a list such as ``0,2-3``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    spans = []
+    for part in cores.split(","):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or not (last if dash else first).isdecimal():
+            raise ValueError("'all', a number of cores such as 2, or a list such as 0,2-3")
+        spans.append((int(first), int(last if dash else first)))
+        if not spans[-1][0] <= spans[-1][1] <= _MOST_CORES:
+            raise ValueError(f"{part} runs backwards, or beyond {_MOST_CORES}")
+    return spans
+
+
+def _cores(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _check_cores(value: str) -> str:
+    text = value.replace(" ", "")
+    if text != "all":
+        spans_of(text)
+    if text.isdecimal() and int(text) == 0:
+        raise ValueError("no cores at all; the first one alone is 0-0")
+    return text
+
+
+Cores = Annotated[str, BeforeValidator(_cores), AfterValidator(_check_cores)]
 Source = Annotated[str, AfterValidator(_source)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 PublicEndpoint = Annotated[str, AfterValidator(_public)]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from jack_stream.config.fields import Endpoint, PublicEndpoint, Section
+from jack_stream.config.fields import Cores, Endpoint, PublicEndpoint, Section
 from jack_stream.log import LogFormat
 from jack_stream.wire.keys import default_folder
 from jack_stream.wire.policy import Policy
@@ -29,6 +29,11 @@ class RuntimeSettings(Section):
     )
     threads: int | None = Field(
         default=None, ge=1, le=256, description="Threads of the models; all cores if absent."
+    )
+    cpus: Cores | None = Field(
+        default=None,
+        description="Cores for all of this, divided between capture, pose and inference: `all`, how"
+        " many (2), or which (`0,2-3`). Undivided if absent.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="Where the models run; auto takes CUDA where it is usable."

@@ -13,6 +13,7 @@ from jack_stream.clock import Clock
 from jack_stream.config import Config
 from jack_stream.errors import JackError, WireError
 from jack_stream.service.child import Child
+from jack_stream.service.cores import take_part
 from jack_stream.service.lock import sole_owner
 from jack_stream.service.notify import Notifier
 from jack_stream.service.plan import WorkerPlan, plan
@@ -100,6 +101,8 @@ class Supervisor:
 
     def _run(self, stop: threading.Event) -> int:
         _warn_of_gaps(self._config)
+        if (parts := take_part(self._config)) is not None:
+            _log.info("cores are divided", cores=str(parts))
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         inbox, outlet = context.socket(zmq.PULL), context.socket(zmq.PUB)
         try:

@@ -17,6 +17,7 @@ from jack_stream.errors import ConfigError
 from jack_stream.features.views import VIEWS
 from jack_stream.inference.handover import Handover
 from jack_stream.service.child import OVER
+from jack_stream.service.cores import take_part
 from jack_stream.service.plan import WorkerPlan, plan
 from jack_stream.service.signals import stop_on_signals
 from jack_stream.service.succession import SUCCESSOR
@@ -73,6 +74,7 @@ def run(
         over: streams of which nothing more will come; may grow meanwhile.
         handover: which windows are this process's to publish, if it is inference.
     """
+    take_part(config, worker.role)
     clock = Clock()
     limit = trace.LIMIT // len(plan(config))
     with (

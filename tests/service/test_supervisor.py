@@ -176,11 +176,14 @@ def _check_trace(path: Path, killed: int, seen: Sequence[Event]) -> None:
 
 
 def test_workers_end_with_a_supervisor_that_is_killed(looped: Path, tmp_path: Path) -> None:
-    with started(tmp_path, "run", "-c", str(looped)) as run:
+    core = max(os.sched_getaffinity(0))
+    with started(tmp_path, "run", "-c", str(looped), "--cpus", f"{core}-{core}") as run:
         _until(lambda: set(_children(run.process.pid)) == {"camera", "journal", "inference"}, 60)
         workers = _children(run.process.pid)
         with capture_events(load(looped).events.endpoint) as events:
             _wait_for_more(events, 1, START_S)
+        assert all(os.sched_getaffinity(pid) == {core} for pid in workers.values())
+        assert f"cores=capture {core}; inference {core}" in run.err.replace("'", "")
         run.process.kill()
         run.process.wait()
         _until(lambda: not any(_is_there(pid) for pid in workers.values()), 30)
