@@ -131,11 +131,22 @@ def take_part(config: Config, role: Role | None = None) -> Division | None:
     if parts is None:
         return None
     cores = {*parts.capture, *parts.pose, *parts.inference} if role is None else {*parts.of(role)}
-    if role is None:
-        os.sched_setaffinity(0, cores)  # this thread and what it starts
-        return parts
-    for thread in Path("/proc/self/task").iterdir():
-        os.sched_setaffinity(int(thread.name), cores)
-    if role != "inference":  # one picture at a time gains nothing by more
+    try:
+        _keep_to(cores, every_thread=role is not None)
+    except PermissionError as error:
+        raise ConfigError(
+            "runtime.cpus: this process may not choose its cores (sched_setaffinity)",
+            hint="Leave runtime.cpus out, or allow it: in a service, SystemCallFilter.",
+        ) from error
+    if role not in {None, "inference"}:  # one picture at a time gains nothing by more
         os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
     return parts
+
+
+def _keep_to(cores: set[int], *, every_thread: bool) -> None:
+    """Bind this thread and what it starts from now on, or also the threads that there are."""
+    if not every_thread:
+        os.sched_setaffinity(0, cores)
+        return
+    for thread in Path("/proc/self/task").iterdir():
+        os.sched_setaffinity(int(thread.name), cores)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from jack_stream.config import Config, parse
 from jack_stream.errors import ConfigError
-from jack_stream.service.cores import choose, divide, division
+from jack_stream.service.cores import choose, divide, division, take_part
 from jack_stream.service.plan import Role, WorkerPlan
 
 ALLOWED = (1, 3, 4, 5, 9)
@@ -118,6 +118,15 @@ def test_cores_may_be_written_so(cpus: object) -> None:
 def test_what_names_no_cores_is_refused_with_its_key(cpus: object) -> None:
     with pytest.raises(ConfigError, match=r"runtime\.cpus"):
         _config(cpus=cpus)
+
+
+def test_where_it_is_forbidden_to_choose_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_pid: int, _cores: set[int]) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    with pytest.raises(ConfigError, match="may not choose its cores"):
+        take_part(_config(cpus="all"))
 
 
 _PROCESS = """
