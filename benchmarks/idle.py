@@ -6,11 +6,12 @@ The whole system runs with so few and with so many streams, real processes under
 difference by the number of streams is what a stream costs. Memory is the proportional set size:
 what processes share counts once. Processor time is in percent of one core.
 
-- ``unwatched``: a scene (pictures of 640x480 at 25 a second and sound) that nobody looks at.
+- ``unwatched``: a camera (a file of 640x480 at 25 pictures a second with sound, decoded as from a
+  network camera) that nobody looks at.
 - ``nobody``: poses 25 times a second with nobody in them, from a recording; BPM-GCN, 1 s hop.
 - ``walker``: the same with a walker in them: busy.
-- ``voice``: the scene's sound and vaanet-audio, with the weights that ship: busy, unlike
-- ``silence``: sound without a voice or anything, from a recording.
+- ``silence``: sound with nothing in it, from a recording; vaanet-audio.
+- ``voice``: the demo's scene and its sound, vaanet-audio: busy.
 - ``demo``: scene, MediaPipe's poses, BPM-GCN: busy; on two cores more than two of them want all.
 """
 
@@ -35,7 +36,7 @@ from jack_stream.clock import NS_PER_S
 from jack_stream.config import Config, parse
 from jack_stream.service.session import private
 from jack_stream.service.supervisor import Supervisor
-from jack_stream.testing import write_recording
+from jack_stream.testing import PatternSource, write_recording
 from jack_stream.wire.messages import Audio, Message, Poses, Stamp
 
 SAMPLE_RATE = 44100
@@ -43,6 +44,7 @@ BLOCK = SAMPLE_RATE // FPS
 SETTLE_S = 5.0
 START_WITHIN_S = 300.0
 RECORDED_S = 120
+FILMED_S = 10
 CASES = ("unwatched", "nobody", "walker", "silence", "voice", "demo")
 
 
@@ -73,6 +75,11 @@ def config_of(case: str, streams: int, folder: Path) -> Config:
     source: dict[str, Any] = {"scene": {"seconds": 3600}}
     if recording.exists():
         source = {"recording": {"path": str(recording)}}
+    if case == "unwatched":
+        film = folder / "film.mkv"
+        if not film.exists():
+            PatternSource(640, 480).write(film, FILMED_S)
+        source = {"camera": {"source": str(film), "loop": True}}
     if case == "demo":
         source["pose"] = {}
     if case in {"silence", "voice"}:
