@@ -1,30 +1,33 @@
-"""Frames over the wire: this project's Publisher and Receiver next to imagezmq, taking turns.
+r"""Frames over the wire: this project's next to imagezmq and VidGear's NetGear, taking turns.
 
-    pip install --no-deps --target /tmp/imagezmq imagezmq
-    PYTHONPATH=/tmp/imagezmq python benchmarks/transport.py [--rounds 3] [--seconds 2]
+    pip install --no-deps --target /tmp/peers imagezmq vidgear simplejpeg colorlog requests \
+        urllib3 idna certifi charset-normalizer
+    PYTHONPATH=/tmp/peers python -m benchmarks.transport [--rounds 3] [--seconds 2]
 
-Two processes per contestant; both send NumPy arrays uncompressed and lose none. First as fast as
+Two processes per contestant; all send NumPy arrays uncompressed and lose none. First as fast as
 they go (frames and MB per second, CPU time of each side per frame), then at 30 frames per second
 (age of a frame when it is handed to the reader, share of a core that each side takes). Medians over
 the rounds; contestants take turns within a round, so that other work on the machine hits all alike.
+Peers that are not installed are left out.
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib
+import importlib.util
 import itertools
 import multiprocessing
 import os
 import statistics
+import struct
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as ThreadEvent
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,19 +50,34 @@ class MonotonicClock:
         return time.monotonic_ns()
 
 
+class Read(NamedTuple):
+    """A frame and when it was captured, on the monotonic clock."""
+
+    captured_at_ns: int
+    image: NDArray[np.uint8]
+
+
+Reader: TypeAlias = Callable[[], Read]
+Size: TypeAlias = tuple[int, int]
+
+
 @dataclass(frozen=True)
 class Contestant:
+    """A way from one process to another.
+
+    Attributes:
+        name: in the table.
+        transport: ipc or tcp.
+        send: address, height and width, frames per second (None: all it can); sends until killed.
+        reader: address -> what gives the next frame.
+        needs: what must be installed.
+    """
+
     name: str
     transport: str
-    ours: bool
-
-
-CONTESTANTS = (
-    Contestant("JACK Stream, lossless, ipc", "ipc", ours=True),
-    Contestant("imagezmq, REQ/REP, ipc", "ipc", ours=False),
-    Contestant("JACK Stream, lossless, tcp", "tcp", ours=True),
-    Contestant("imagezmq, REQ/REP, tcp", "tcp", ours=False),
-)
+    send: Callable[[str, Size, float | None], None]
+    reader: Callable[[str], AbstractContextManager[Reader]]
+    needs: str = "zmq"
 
 
 class Turn(NamedTuple):
@@ -72,7 +90,12 @@ class Turn(NamedTuple):
     ages_ms: list[float]
 
 
-def _paces(fps: float | None) -> Iterator[None]:
+def noise(size: Size) -> NDArray[np.uint8]:
+    """A picture."""
+    return np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+
+
+def paces(fps: float | None) -> Iterator[None]:
     """Wait until each frame is due; never, where no rate is asked for."""
     due_ns = time.monotonic_ns()
     while True:
@@ -82,46 +105,92 @@ def _paces(fps: float | None) -> Iterator[None]:
         yield
 
 
-def _send(contestant: Contestant, endpoint: str, size: tuple[int, int], fps: float | None) -> None:
-    """Send until killed."""
-    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    if contestant.ours:
-        publisher = Publisher(
-            endpoint, "door", policy=Policy.LOSSLESS, clock=MonotonicClock(), wait_for=1
-        )
+def send_ours(endpoint: str, size: Size, fps: float | None) -> None:
+    with Publisher(
+        endpoint, "door", policy=Policy.LOSSLESS, clock=MonotonicClock(), wait_for=1
+    ) as publisher:
+        image = noise(size)
         publisher.wait_for_receivers(ThreadEvent())
-        for _ in _paces(fps):
+        for _ in paces(fps):
             publisher.frame(image, time.monotonic_ns())
-    else:
-        sender = importlib.import_module("imagezmq").ImageSender(connect_to=endpoint)
-        for _ in _paces(fps):
-            sender.send_image(str(time.monotonic_ns()), image)
 
 
 @contextmanager
-def _reader(
-    contestant: Contestant, endpoint: str
-) -> Iterator[Callable[[], tuple[int, NDArray[np.uint8]]]]:
-    """A function that gives the next frame and when it was captured."""
-    if contestant.ours:
-        with Receiver([endpoint], {"frame"}, policy=Policy.LOSSLESS) as receiver:
+def read_ours(endpoint: str) -> Iterator[Reader]:
+    with Receiver([endpoint], {"frame"}, policy=Policy.LOSSLESS) as receiver:
 
-            def ours() -> tuple[int, NDArray[np.uint8]]:
-                message = receiver.get(30)
-                if not isinstance(message, Frame):
-                    raise TimeoutError(f"no frame from {endpoint} in 30 s")
-                return message.stamp.captured_at_ns, message.image
+        def read() -> Read:
+            message = receiver.get(30)
+            if not isinstance(message, Frame):
+                raise TimeoutError(f"no frame from {endpoint} in 30 s")
+            return Read(message.stamp.captured_at_ns, message.image)
 
-            yield ours
-        return
+        yield read
+
+
+def _send_imagezmq(endpoint: str, size: Size, fps: float | None) -> None:
+    sender = importlib.import_module("imagezmq").ImageSender(connect_to=endpoint)
+    image = noise(size)
+    for _ in paces(fps):
+        sender.send_image(str(time.monotonic_ns()), image)
+
+
+@contextmanager
+def _read_imagezmq(endpoint: str) -> Iterator[Reader]:
     with importlib.import_module("imagezmq").ImageHub(open_port=endpoint) as hub:
 
-        def theirs() -> tuple[int, NDArray[np.uint8]]:
+        def read() -> Read:
             said, image = hub.recv_image()
             hub.send_reply(b"OK")
-            return int(said), image
+            return Read(int(said), image)
 
-        yield theirs
+        yield read
+
+
+def _netgear(endpoint: str, *, receives: bool) -> Any:
+    """Its default pattern, PAIR, but without JPEG, which takes several times as long."""
+    protocol, address = endpoint.split("://")
+    host, _, port = address.partition(":")
+    netgear = importlib.import_module("vidgear.gears").NetGear
+    return netgear(
+        address=host,
+        port=port or "0",
+        protocol=protocol,
+        receive_mode=receives,
+        logging=False,
+        jpeg_compression=False,
+    )
+
+
+def _send_netgear(endpoint: str, size: Size, fps: float | None) -> None:
+    sender = _netgear(endpoint, receives=False)
+    image = noise(size)
+    for _ in paces(fps):
+        image.reshape(-1)[:8] = np.frombuffer(struct.pack("<q", time.monotonic_ns()), np.uint8)
+        sender.send(image)
+
+
+@contextmanager
+def _read_netgear(endpoint: str) -> Iterator[Reader]:
+    receiver = _netgear(endpoint, receives=True)
+
+    def read() -> Read:
+        image = receiver.recv()
+        return Read(struct.unpack("<q", image.reshape(-1)[:8].tobytes())[0], image)
+
+    yield read
+    os._exit(0)  # its closing waits for a sender that is gone
+
+
+CONTESTANTS = tuple(
+    Contestant(f"{name}, {transport}", transport, send, reader, needs)
+    for transport in ("ipc", "tcp")
+    for name, send, reader, needs in (
+        ("JACK Stream, lossless", send_ours, read_ours, "zmq"),
+        ("imagezmq, REQ/REP", _send_imagezmq, _read_imagezmq, "imagezmq"),
+        ("NetGear, PAIR", _send_netgear, _read_netgear, "vidgear"),
+    )
+)
 
 
 def _cpu_s(pid: int) -> float:
@@ -133,7 +202,7 @@ def _cpu_s(pid: int) -> float:
 def _receive(contestant: Contestant, endpoint: str, seconds: float, links: Any) -> None:
     """Measure one turn, of which the first 20 frames do not count."""
     sender_pid = links.get(timeout=60)
-    with _reader(contestant, endpoint) as read:
+    with contestant.reader(endpoint) as read:
         for _ in range(20):
             read()
         begin, cpu_s, theirs_s = time.monotonic(), time.process_time(), _cpu_s(sender_pid)
@@ -141,7 +210,7 @@ def _receive(contestant: Contestant, endpoint: str, seconds: float, links: Any) 
         while now - begin < seconds:
             captured_at_ns, image = read()
             ages_ms.append((time.monotonic_ns() - captured_at_ns) / 1e6)
-            frames += int(image.shape[2] == 3)
+            frames += int(image[::16, 0].sum() > 0)  # something of every page is looked at
             now = time.monotonic()
         turn = Turn(
             frames,
@@ -150,12 +219,13 @@ def _receive(contestant: Contestant, endpoint: str, seconds: float, links: Any) 
             time.process_time() - cpu_s,
             ages_ms,
         )
-    links.put(turn)
-    links.close()
-    links.join_thread()
+        links.put(turn)
+        links.close()
+        links.join_thread()
 
 
-def _turn(contestant: Contestant, size: tuple[int, int], fps: float | None, seconds: float) -> Turn:
+def measure(contestant: Contestant, size: Size, fps: float | None, seconds: float) -> Turn:
+    """One turn of one contestant."""
     context = multiprocessing.get_context("spawn")
     links: Any = context.Queue()
     with tempfile.TemporaryDirectory() as folder:
@@ -164,7 +234,7 @@ def _turn(contestant: Contestant, size: tuple[int, int], fps: float | None, seco
             f"ipc://{folder}/s" if contestant.transport == "ipc" else f"tcp://127.0.0.1:{port}"
         )
         receiver = context.Process(target=_receive, args=(contestant, endpoint, seconds, links))
-        sender = context.Process(target=_send, args=(contestant, endpoint, size, fps))
+        sender = context.Process(target=contestant.send, args=(endpoint, size, fps))
         receiver.start()
         sender.start()
         links.put(sender.pid)
@@ -201,29 +271,43 @@ def _paced(turns: list[Turn]) -> list[str]:
     return [f"{p50:.1f}", f"{p99:.1f}", f"{sender:.1%}", f"{receiver:.1%}"]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2, help="of each turn")
-    options = parser.parse_args()
+def compare(contestants: Sequence[Contestant], sizes: dict[str, Size], options: Namespace) -> None:
+    """Let them take turns and print a table."""
     print(
         "| frame | contestant | frames/s | MB/s | sender ms/frame | receiver ms/frame"
         " | 30 fps: age p50 ms | p99 ms | sender CPU | receiver CPU |\n" + "|---" * 10 + "|"
     )
-    for label, size in SIZES.items():
+    for label, size in sizes.items():
         turns: dict[tuple[str, float | None], list[Turn]] = {}
         for _ in range(options.rounds):
-            for fps, contestant in itertools.product((None, PACED_FPS), CONTESTANTS):
-                turn = _turn(contestant, size, fps, options.seconds)
+            for fps, contestant in itertools.product((None, PACED_FPS), contestants):
+                turn = measure(contestant, size, fps, options.seconds)
                 turns.setdefault((contestant.name, fps), []).append(turn)
-        for contestant in CONTESTANTS:
+        for contestant in contestants:
             cells = [
                 label,
                 contestant.name,
                 *_flat_out(size, turns[contestant.name, None]),
                 *_paced(turns[contestant.name, PACED_FPS]),
             ]
-            print(f"| {' | '.join(cells)} |")
+            print(f"| {' | '.join(cells)} |", flush=True)
+    print(f"\nload {os.getloadavg()[0]:.1f} at the end, {os.cpu_count()} cores")
+
+
+def arguments(description: str) -> ArgumentParser:
+    """What all comparisons understand."""
+    parser = ArgumentParser(description=description.split("\n", maxsplit=1)[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2, help="of each turn")
+    return parser
+
+
+def main() -> None:
+    options = arguments(__doc__).parse_args()
+    there = [one for one in CONTESTANTS if importlib.util.find_spec(one.needs)]
+    for absent in sorted({one.needs for one in CONTESTANTS} - {one.needs for one in there}):
+        print(f"{absent} is not installed and left out")
+    compare(there, SIZES, options)
 
 
 if __name__ == "__main__":

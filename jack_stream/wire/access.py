@@ -12,7 +12,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from jack_stream.errors import KeysError
-from jack_stream.wire.endpoint import check_public, is_local
+from jack_stream.wire.endpoint import check_public, is_local, keep_in_cache
 from jack_stream.wire.keys import KeyPair, load_pair, load_public
 
 __all__ = ["HERE", "Access", "Link"]
@@ -91,7 +91,9 @@ class Link:
             socket.curve_publickey, socket.curve_secretkey = access.own.public, access.own.secret
             socket.curve_serverkey = access.server
             self._monitor = socket.get_monitor_socket(_REFUSALS | zmq.EVENT_HANDSHAKE_SUCCEEDED)
-        elif not is_local(endpoint):
+        elif is_local(endpoint):
+            keep_in_cache(socket)
+        else:
             _warn_of(endpoint, access)
         if access.own is not None or access.insecure:
             socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)

@@ -10,10 +10,19 @@ import zmq
 
 from jack_stream.errors import ConfigError
 
-__all__ = ["IPC_PATH_MAX", "bind", "check_endpoint", "check_public", "is_local", "prepare_ipc"]
+__all__ = [
+    "IPC_PATH_MAX",
+    "bind",
+    "check_endpoint",
+    "check_public",
+    "is_local",
+    "keep_in_cache",
+    "prepare_ipc",
+]
 
 IPC_PATH_MAX = 107
 """The longest path of a Unix socket, in bytes (struct sockaddr_un on Linux)."""
+_LOCAL_BUFFER_BYTES = 256 * 1024
 _TCP = re.compile(r"tcp://(\[[0-9a-fA-F:]+\]|[^:/]+):(\d{1,5}|\*)\Z")
 
 
@@ -87,6 +96,16 @@ def prepare_ipc(endpoint: str) -> None:
             ) from error
 
 
+def keep_in_cache(socket: zmq.Socket[bytes]) -> None:
+    """Bound what the kernel holds of a connection within this machine, before it is made.
+
+    Left alone, Linux lets it grow to megabytes, and pictures go by way of the memory
+    (benchmarks/transport.py).
+    """
+    socket.setsockopt(zmq.SNDBUF, _LOCAL_BUFFER_BYTES)
+    socket.setsockopt(zmq.RCVBUF, _LOCAL_BUFFER_BYTES)
+
+
 def bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
     """Bind a socket, making the folder of its address if need be.
 
@@ -97,6 +116,7 @@ def bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
         ConfigError: the address is not one of this machine's own, taken, or not allowed.
     """
     prepare_ipc(check_endpoint(endpoint))
+    keep_in_cache(socket)
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
