@@ -18,6 +18,7 @@ import itertools
 import statistics
 import threading
 import time
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -32,7 +33,6 @@ from benchmarks.transport import (
     Read,
     Reader,
     Size,
-    arguments,
     compare,
     measure,
     noise,
@@ -166,12 +166,16 @@ def _compare_views(rounds: int, seconds: float) -> None:
         for way in WAYS:
             side = (112, 112) if way is WAYS[0] else size
             rate = CAMERA_FPS * side[0] * side[1] * 3 / 1e6
-            costs = [statistics.median(cost[i] for cost in found[way.name]) * 1e3 for i in (0, 1)]
-            print(f"| {label} | {way.name} | {rate:.1f} | {costs[0]:.2f} | {costs[1]:.2f} |")
+            sender, reader = (
+                statistics.median(cost[i] for cost in found[way.name]) * 1e3 for i in (0, 1)
+            )
+            print(f"| {label} | {way.name} | {rate:.1f} | {sender:.2f} | {reader:.2f} |")
 
 
 def main() -> None:
-    parser = arguments(__doc__)
+    parser = ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2, help="of each turn")
     parser.add_argument("--views", action="store_true", help="what views save")
     options = parser.parse_args()
     if options.views:

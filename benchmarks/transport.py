@@ -294,16 +294,11 @@ def compare(contestants: Sequence[Contestant], sizes: dict[str, Size], options: 
     print(f"\nload {os.getloadavg()[0]:.1f} at the end, {os.cpu_count()} cores")
 
 
-def arguments(description: str) -> ArgumentParser:
-    """What all comparisons understand."""
-    parser = ArgumentParser(description=description.split("\n", maxsplit=1)[0])
+def main() -> None:
+    parser = ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2, help="of each turn")
-    return parser
-
-
-def main() -> None:
-    options = arguments(__doc__).parse_args()
+    options = parser.parse_args()
     there = [one for one in CONTESTANTS if importlib.util.find_spec(one.needs)]
     for absent in sorted({one.needs for one in CONTESTANTS} - {one.needs for one in there}):
         print(f"{absent} is not installed and left out")
