@@ -61,6 +61,13 @@ class VoicePreprocessing(CardedSettings, frozen=True, kw_only=True, forbid_unkno
         """How much sound fills so many frames."""
         return frames * self.hop / self.sample_rate
 
+    @property
+    def spectrum(self) -> MelSpectrum:
+        """Of sound at this ``sample_rate``: what ``power`` is."""
+        # The paper's sound is mirrored at its ends; a log-mel window's ends are silence.
+        padding: Literal["reflect", "zero"] = "reflect" if self.kind == "mfcc" else "zero"
+        return MelSpectrum(self.sample_rate, self.hop, self.bands, self.n_fft, padding)
+
     def power(self, samples: Samples, sample_rate: int) -> Bands:
         """The mel power spectrum of a sound of any length.
 
@@ -73,10 +80,7 @@ class VoicePreprocessing(CardedSettings, frozen=True, kw_only=True, forbid_unkno
         """
         if sample_rate != self.sample_rate:
             samples = np.asarray(soxr.resample(samples, sample_rate, self.sample_rate), np.float32)
-        # The paper's sound is mirrored at its ends; a log-mel window's ends are silence.
-        padding: Literal["reflect", "zero"] = "reflect" if self.kind == "mfcc" else "zero"
-        spectrum = MelSpectrum(self.sample_rate, self.hop, self.bands, self.n_fft, padding)
-        return spectrum.whole(samples)
+        return self.spectrum.whole(samples)
 
     def features(self, power: Bands, frames: int) -> Bands:
         """The network's input from at least one frame of power.

@@ -13,6 +13,9 @@ from jack_stream.clock import NS_PER_S
 from jack_stream.config import AnalyzerSettings
 from jack_stream.errors import ConfigError
 from jack_stream.features.familiar import FamiliarVoice
+from jack_stream.features.framing import Samples
+from jack_stream.features.mel import Bands
+from jack_stream.features.overlapping import OverlappingMel
 from jack_stream.features.voice import VoicePreprocessing
 from jack_stream.inference.analyzer import Ask, Look, Prediction, Step
 from jack_stream.inference.grid import missing_sound
@@ -80,6 +83,7 @@ class VoiceAnalyzer:
         self._pieces = Step(model, "pieces", lambda rows: model.encode("audio", rows["audio"]))
         self._head = Step(model, "head", model.head)
         self._known, self._known_until_ns = _Acquaintance(), 0
+        self._spectrum, self._heard_from_ns = OverlappingMel(self._preprocessing.spectrum), 0
 
     def shrink(self, frame: Frame) -> Frame:
         """Pictures are not looked at."""
@@ -90,7 +94,7 @@ class VoiceAnalyzer:
         samples, rate, captured = heard(window)
         if captured == 0 or level_dbfs(samples) < SILENCE_DBFS:
             return []
-        power = self._preprocessing.power(samples, rate)
+        power = self._power(samples, rate, window.start_ns)
         features = self._preprocessing.features(power, self._frames)
         before, now, new_s = self._known, self._meet(), self._new_s(window)
         length = self._frames // self._count
@@ -102,6 +106,14 @@ class VoiceAnalyzer:
         outputs = yield Ask(self._head, {"piece": encoded[np.newaxis], **known})
         degraded, attention = missing_sound(captured), outputs["gamma"][0]
         return [Prediction(outputs["logits"][0], None, captured, degraded, attention=attention)]
+
+    def _power(self, samples: Samples, rate: int, start_ns: int) -> Bands:
+        """The window's spectrum; where nothing has to be resampled each frame's, once."""
+        if rate != self._preprocessing.sample_rate:
+            return self._preprocessing.power(samples, rate)
+        shift = round((start_ns - self._heard_from_ns) * rate / NS_PER_S)
+        self._heard_from_ns = start_ns
+        return self._spectrum.window(samples, shift)
 
     def _meet(self) -> _Acquaintance:
         """The place of what this window will tell, behind the one before."""
