@@ -19,7 +19,7 @@ from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.messages import Health
 from tests.events.making import event
 
-__all__ = ["House", "is_taken", "made"]
+__all__ = ["House", "is_taken", "made", "seqs", "synced"]
 
 
 def made(seq: int, **fields: Any) -> Event:
@@ -94,3 +94,16 @@ def is_taken(feed: EventFeed) -> bool:
     """Whether the journal has all that was handed to the feed."""
     feed.tend()
     return feed.waiting == 0
+
+
+def seqs(subscription: Subscription, count: int) -> list[int]:
+    found = [subscription.next(20) for _ in range(count)]
+    assert all(e is not None for e in found), found
+    return [e.seq for e in found if e is not None]
+
+
+def synced(house: House, **options: Any) -> Subscription:
+    """A subscription that has heard of the journal."""
+    subscription = house.subscribe(**options)
+    house.until(lambda: subscription.next(0) is None and subscription.position is not None)
+    return subscription

@@ -30,12 +30,6 @@ from tests.events.houses import House, is_taken, made
 _RULE = {"name": "unhappy", "labels": ["sad"], "above": 0.7, "until_below": 0.5, "for_s": 2.0}
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="jack-", dir="/tmp") as made_folder:
-        yield Path(made_folder)
-
-
 def _house(folder: Path, **rule: Any) -> House:
     house = House(folder)
     rules = (RuleSettings.model_validate(_RULE | rule),)
