@@ -59,8 +59,8 @@ def event_of(
             index=window.index,
             start_ns=window.start_ns,
             end_ns=window.end_ns,
-            start_s=(window.start_ns - window.origin_ns) / NS_PER_S,
-            end_s=(window.end_ns - window.origin_ns) / NS_PER_S,
+            start_s=(window.start_ns - window.zero_ns) / NS_PER_S,
+            end_s=(window.end_ns - window.zero_ns) / NS_PER_S,
         ),
         label=reading.label,
         confidence=reading.confidence,
@@ -85,8 +85,8 @@ def _located(window: Window, model: Model, segment: Segment) -> EventSegment:
         score=segment.score,
         start_ns=start_ns,
         end_ns=end_ns,
-        start_s=(start_ns - window.origin_ns) / NS_PER_S,
-        end_s=(end_ns - window.origin_ns) / NS_PER_S,
+        start_s=(start_ns - window.zero_ns) / NS_PER_S,
+        end_s=(end_ns - window.zero_ns) / NS_PER_S,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from jack_stream.clock import TimeSource
 from jack_stream.inference import tracing
@@ -12,6 +13,7 @@ from jack_stream.inference.analyzer import Analyzer
 from jack_stream.inference.pace import Pace
 from jack_stream.inference.queue import Job, WindowQueue
 from jack_stream.window.assembler import WindowAssembler
+from jack_stream.window.spec import WindowSpec, phase_of
 from jack_stream.wire.messages import End, Frame, Health, Message
 from jack_stream.wire.receiver import Receiver
 from jack_stream.wire.tally import labelled
@@ -62,7 +64,10 @@ class Intake:
         self._seen: defaultdict[str, set[str]] = defaultdict(set)
         self._unknown = 0
         self._lanes = {
-            stream: [(a, WindowAssembler(stream, a.spec, shrink=a.shrink)) for a in found]
+            stream: [
+                (a, WindowAssembler(stream, _phased(a.spec, stream), shrink=a.shrink))
+                for a in found
+            ]
             for stream, found in analyzers.items()
         }
 
@@ -128,3 +133,7 @@ class Intake:
             for stream, count in self._publishers.items()
         ):
             self.finished.set()
+
+
+def _phased(spec: WindowSpec, stream: str) -> WindowSpec:
+    return replace(spec, phase_ns=phase_of(stream, spec.hop_ns))

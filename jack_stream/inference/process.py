@@ -113,7 +113,7 @@ class Inference:
     def _publish(self, job: Job, predictions: list[Prediction], timing: Timing) -> list[Event]:
         lane, publisher = _lane(job), self._publisher
         self._tally.observe((timing.done_ns - timing.started_ns) / NS_PER_S, "inference_s", *lane)
-        self.media_s = (job.window.end_ns - job.window.origin_ns) / 1e9
+        self.media_s = (job.window.end_ns - job.window.zero_ns) / 1e9
         if not self._handover.includes(job.window.start_ns):
             return []
         now_ns, purpose = self._clock.now_ns(), self._purpose

@@ -46,6 +46,7 @@ class WindowAssembler:
         self.counters: Counter[str] = Counter()
         self._shrink = shrink
         self._tracks: dict[Modality, Track] = {m: Track(m) for m in spec.modalities}
+        self._zero_ns = 0
         self._origin_ns: int | None = None
         self._next = 0
         self._given = 0
@@ -127,10 +128,11 @@ class WindowAssembler:
             track.samples.clear()
             track.watermark_ns = None
             track.origin_ns = None
-        self._origin_ns = origin_ns
+        self._zero_ns = origin_ns
+        self._origin_ns = origin_ns or self.spec.phase_ns
         self._given = 0
         self._newest_ns = 0
-        since = start_of(message) - origin_ns
+        since = start_of(message) - self._origin_ns
         near = origin_ns and since <= LEAP_NS
         self._next = 0 if near else -(-since // self.spec.hop_ns)
 
@@ -172,6 +174,7 @@ class WindowAssembler:
             samples=samples,
             degraded=tuple(degraded),
             newest_ns=max(stops, default=start_ns),
+            zero_ns=self._zero_ns,
         )
         self._next += 1
         self._given += 1

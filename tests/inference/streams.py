@@ -82,7 +82,7 @@ def window(
         )
         for modality, found in samples.items()
     }
-    return Window(stream, 0, origin, start, end, held, degraded, end)
+    return Window(stream, 0, origin, start, end, held, degraded, end, origin)
 
 
 def cut(

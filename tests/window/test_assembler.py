@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from jack_stream.clock import NS_PER_S
 from jack_stream.window.assembler import WindowAssembler
 from jack_stream.window.sound import cut_sound
-from jack_stream.window.spec import Sample, Window, WindowSpec
+from jack_stream.window.spec import Sample, Window, WindowSpec, phase_of
 from jack_stream.wire.messages import Audio, End, Frame, Poses, Stamp
 
 MS = 1_000_000
@@ -300,3 +301,32 @@ def test_poses_that_stay_away_degrade_what_they_are_missing_from() -> None:
     poses = [_pose(i, ms) for i, ms in enumerate(times)]
     windows = _run(WindowAssembler("door", _spec(1000, 1000, "pose")), poses)
     assert [w.degraded for w in windows] == [(), ("pose lost",), ("pose lost",), ()]
+
+
+def test_a_devices_grid_lies_at_its_phase_and_a_files_at_media_time_zero() -> None:
+    spec = WindowSpec(NS_PER_S, NS_PER_S, ("frame",), 0, phase_ns=300 * MS)
+    assembler = WindowAssembler("door", spec)
+    for frame in _instants([100.0 + i / 10 for i in range(30)]):
+        assembler.add(frame)
+    windows = list(assembler.ready())
+    assert [w.start_ns - 100 * NS_PER_S for w in windows] == [300 * MS, 1300 * MS]
+    assert {(w.zero_ns, w.origin_ns) for w in windows} == {(0, 300 * MS)}
+    film = WindowAssembler("door", spec)
+    for frame in [_frame(i, i * 100) for i in range(21)]:
+        film.add(frame)
+    assert [(w.start_ns, w.zero_ns) for w in film.ready()] == [
+        (ORIGIN, ORIGIN), (ORIGIN + NS_PER_S, ORIGIN),
+    ]  # fmt: skip
+
+
+@given(st.text(min_size=1), st.integers(1, 10 * NS_PER_S), st.integers(1, 5))
+def test_grids_of_a_stream_stay_in_step(name: str, hop_ns: int, times: int) -> None:
+    phase, wide = phase_of(name, hop_ns), phase_of(name, times * hop_ns)
+    assert 0 <= phase < hop_ns
+    assert wide % hop_ns == phase
+    assert phase == phase_of(name, hop_ns)
+
+
+def test_streams_are_due_at_different_times() -> None:
+    phases = sorted(phase_of(f"camera-{i}", NS_PER_S) for i in range(16))
+    assert max(b - a for a, b in pairwise(phases)) < NS_PER_S / 3
