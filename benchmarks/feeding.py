@@ -26,6 +26,7 @@ from jack_stream.config import Config, dumps, parse
 from jack_stream.events.schema import Event
 from jack_stream.events.subscriber import Subscription
 from jack_stream.service.session import private
+from jack_stream.window.spec import phase_of
 from jack_stream.wire.codec import decode
 from jack_stream.wire.messages import Health
 from jack_stream.wire.policy import Policy
@@ -57,11 +58,22 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) * _TICK_S
 
 
+def stream_name(number: int) -> str:
+    """What a benchmark's stream is called."""
+    return f"s{number:02}"
+
+
+def in_step_s(number: int, hop_s: float) -> float:
+    """How far behind the clock a stream's capture times must lie to undo the phase of its grid."""
+    hop_ns = round(hop_s * NS_PER_S)
+    return (-phase_of(stream_name(number), hop_ns) % hop_ns) / NS_PER_S
+
+
 def poses_config(streams: int, bundle: str, hops_s: Sequence[float]) -> Config:
     """Streams of poses that BPM-GCN looks at, each with its hop."""
     tables: list[dict[str, Any]] = [
         {
-            "name": f"s{number:02}",
+            "name": stream_name(number),
             "scene": {"seconds": 3600},
             "pose": {},
             "analyzers": [{"method": "bpm-gcn", "bundle": bundle, "hop_s": hop_s}],

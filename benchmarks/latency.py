@@ -7,8 +7,8 @@ latency that each event carries; the way to this subscriber is added. The first 
 
 - ``poses``: a walker's true poses at 25 a second, BPM-GCN, a window each second.
 - ``busy``: 16 such streams, whose hop is set so that inference has 80 % of what it can take at the
-  most, which is measured first. All windows end in the same moment.
-- ``busy-spread``: the same, but the streams' windows end one after the other.
+  most, which is measured first.
+- ``busy-together``: the same, but all windows end in the same moment, not at phases of their own.
 - ``pictures``: pictures of 640x480 at 25 a second and 44.1 kHz sound in blocks of 20 ms, VAANet.
 - ``demo``: the whole demo: scene, MediaPipe's poses, BPM-GCN.
 
@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.feeding import FPS, Source, cpu_s, fed, machine, poses_config, walkers
+from benchmarks.feeding import FPS, Source, cpu_s, fed, in_step_s, machine, poses_config, walkers
 from jack_stream import log
 from jack_stream.capture.scene import Scene
 from jack_stream.clock import NS_PER_S, Clock
@@ -52,7 +52,7 @@ BUSY_STREAMS = 16
 BUSY_SHARE = 0.8
 FULL_HOP_S = 2 / FPS
 STAGES = ("capture_to_window", "queue", "batch", "inference", "publish")
-CASES = ("poses", "busy", "busy-spread", "pictures", "demo")
+CASES = ("poses", "busy", "busy-together", "pictures", "demo")
 
 Pids = Callable[[], Mapping[str, int | None]]
 
@@ -107,18 +107,16 @@ def _publish_pictures(publisher: Publisher, at_ns: int, number: int) -> None:
     publisher.frame(pictures[number % len(pictures)], at_ns)
 
 
-def _walkers(hop_s: float, *, spread: bool) -> list[Source]:
+def _walkers(hop_s: float, *, together: bool) -> list[Source]:
     publish = walkers(lambda: (1,))
-    return [
-        Source(publish, hop_s * n / BUSY_STREAMS if spread else 0.0) for n in range(BUSY_STREAMS)
-    ]
+    return [Source(publish, in_step_s(n, hop_s) if together else 0.0) for n in range(BUSY_STREAMS)]
 
 
 @cache
 def _busy_hop_s() -> float:
     """The hop at which so many streams bring 80 % of the windows that inference can take."""
     config = poses_config(BUSY_STREAMS, "untrained", [FULL_HOP_S] * BUSY_STREAMS)
-    with fed(config, _walkers(FULL_HOP_S, spread=False)) as running:
+    with fed(config, _walkers(FULL_HOP_S, together=False)) as running:
         running.wait_for_event()
         for _ in running.hear(3):
             pass
@@ -136,7 +134,7 @@ def _fed_case(case: str) -> tuple[Config, Sequence[Source], dict[str, Any]]:
         return poses_config(1, "untrained", [1.0]), [Source(walkers(lambda: (1,)))], {}
     hop_s = _busy_hop_s()
     config = poses_config(BUSY_STREAMS, "untrained", [hop_s] * BUSY_STREAMS)
-    return config, _walkers(hop_s, spread=case == "busy-spread"), {}
+    return config, _walkers(hop_s, together=case == "busy-together"), {}
 
 
 @contextmanager

@@ -9,9 +9,9 @@ percentile of the results' age, from the capture of a window's newest sample to 
 publication, is above the limit, or if results are missing. A pose message holds 64 people at the
 most, so there are several streams, with as many people in each.
 
-First all streams' windows end in the same moment, as they do where capture times are those of one
-clock: the last result of a second waits for all others. Then each stream's capture times lie a bit
-further behind, so that windows end one after the other.
+First capture times lie behind the clock so that all streams' windows end in the same moment: the
+last result of a second waits for all others. Then they are the clock's, as devices' are, and each
+stream's windows end at a phase of their own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,16 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.feeding import Fed, Source, cpu_s, fed, machine, poses_config, walkers
+from benchmarks.feeding import (
+    Fed,
+    Source,
+    cpu_s,
+    fed,
+    in_step_s,
+    machine,
+    poses_config,
+    walkers,
+)
 from jack_stream import log
 
 PER_MESSAGE = 64
@@ -100,12 +109,12 @@ def attempt(running: Fed, people: People, count: int, seconds: float) -> Try:
 
 
 def search(
-    streams: int, seconds: float, limit_ms: float, first: int, *, spread: bool
+    streams: int, seconds: float, limit_ms: float, first: int, *, together: bool
 ) -> tuple[int, list[Try]]:
-    """How many people are the most, and all tries; windows end together or one after the other."""
+    """How many people are the most, and all tries."""
     people = People(streams)
     sources = [
-        Source(walkers(partial(people.of, n)), HOP_S * n / streams if spread else 0.0)
+        Source(walkers(partial(people.of, n)), in_step_s(n, HOP_S) if together else 0.0)
         for n in range(streams)
     ]
     tries: dict[int, Try] = {}
@@ -135,15 +144,15 @@ def main() -> None:
         "| windows end | people | age p50 ms | p99 ms | served | cores | CPU ms a person and hop |"
     )
     print("|---" * 7 + "|")
-    for spread in (False, True):
+    for together in (True, False):
         found, tries = search(
-            options.streams, options.seconds, options.limit_ms, options.first, spread=spread
+            options.streams, options.seconds, options.limit_ms, options.first, together=together
         )
         for one in tries:
             cost_ms = one.cores * HOP_S / max(one.people * one.served, 1e-9) * 1e3
             people = f"**{one.people}**" if one.people == found else f"{one.people}"
             print(
-                f"| {'one after the other' if spread else 'together'} | {people}"
+                f"| {'together' if together else 'at phases of their own'} | {people}"
                 f" | {one.p50_ms:.0f} | {one.p99_ms:.0f} | {one.served:.0%}"
                 f" | {one.cores:.2f} | {cost_ms:.1f} |",
                 flush=True,
