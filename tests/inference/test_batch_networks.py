@@ -29,6 +29,8 @@ Make = Callable[[], Callable[[], Analyzer]]
 
 
 class _I3D:
+    method = "i3d"
+
     def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         clips = inputs["clip"][:, :, :, ::32, ::32]
         features = np.abs(clips.reshape(len(clips), -1)[:, ::2][:, :1024]).astype(np.float32)

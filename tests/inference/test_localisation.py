@@ -35,6 +35,8 @@ Make = Callable[..., LocalisationAnalyzer]
 class _I3D:
     """Features that depend on every picture of a clip and cost nothing."""
 
+    method = "i3d"
+
     def __init__(self) -> None:
         self.clips: list[np.ndarray] = []
 

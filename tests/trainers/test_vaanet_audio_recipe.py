@@ -25,7 +25,7 @@ pytestmark = pytest.mark.jittor
 TINY = (
     "model.audio_n_segments=2", "model.width=4", "model.piece_frames=16", "model.dropout=0.1",
     "preprocessing.sample_rate=8000", "preprocessing.hop=250", "preprocessing.n_fft=512",
-    "preprocessing.bands=24", "schedule.batch=8", "schedule.epochs=10", "optimizer.lr=0.005",
+    "preprocessing.bands=24", "schedule.batch=8", "schedule.epochs=14", "optimizer.lr=0.005",
     "augmentation.speeds=[1.0, 0.9]", "augmentation.noise=0.2", "augmentation.colour_db=1.0",
     "augmentation.echo=0.1", "augmentation.band_limit=0.1", "augmentation.mask=0.1",
     "augmentation.mixup=0.2", "data.of_one_speaker=4",
