@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 
 from typing_extensions import Self
@@ -9,12 +10,12 @@ from typing_extensions import Self
 __all__ = ["Closing"]
 
 
-class Closing:
+class Closing(ABC):
     """A ``with`` block closes it; a subclass says how."""
 
+    @abstractmethod
     def close(self) -> None:
         """Release what it holds."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import zmq
 
@@ -18,7 +18,7 @@ HIGH_WATER_MARK = 10_000
 """Events that wait for a subscriber that does not read."""
 
 
-class EventOutlet(ABC, Closing):
+class EventOutlet(Closing):
     """Where inference's events go, with a sequence number per stream and method.
 
     Attributes:
