@@ -162,15 +162,14 @@ def test_what_was_heard_of_a_speaker_before_counts(tmp_path: Path) -> None:
     model = create("vaanet-audio", **recipe.architecture(2))
     windows = windows_of(recordings, recipe.voice, recipe.frames, recipe.data.hop_s)
     assert (windows.new_s > 0).all()
-    at_first = logits_of(model, windows, recordings, 0.0)
+    familiar, at_first = logits_of(model, windows, recordings, [5.0, 0.0])
     plain = model.infer({"audio": windows.features})["logits"]
     np.testing.assert_allclose(at_first, plain, rtol=1e-3, atol=1e-4)
-    familiar = logits_of(model, windows, recordings, 5.0)
     assert np.abs(familiar - at_first).max() > 1e-3
     one = [i for i, r in enumerate(recordings) if r.speaker == recordings[0].speaker]
     own = windows_of([recordings[i] for i in one], recipe.voice, recipe.frames, 0.25)
     unnamed = [replace(recordings[i], speaker="") for i in one]
-    alone = logits_of(model, own, unnamed, 5.0)  # each its own beginning
+    (alone,) = logits_of(model, own, unnamed, [5.0])  # each its own beginning
     assert np.abs(alone - familiar[np.isin(windows.owner, one)]).max() > 1e-4
 
 

@@ -11,6 +11,7 @@ from jack_stream.inference.voice import preprocessing_of
 from jack_stream.models.registry import Model
 from trainers.data.sounds import read_sounds
 from trainers.vaanet_audio.results import SpeechResults, hear, results_of
+from trainers.vaanet_audio.windows import windows_of
 
 __all__ = ["TEST_HOP_S", "measure"]
 
@@ -45,6 +46,8 @@ def measure(
             f"no recording fits: there are classes {', '.join(sorted(labels)) or 'none'}",
             hint=f"The bundle knows {', '.join(model.labels)}; see also --only and --split.",
         )
-    heard = hear("", model, known, voice=preprocessing_of(model), hop_s=TEST_HOP_S).among(labels)
+    voice = preprocessing_of(model)
+    windows = windows_of(known, voice, int(model.input_spec["audio"][1]), TEST_HOP_S)
+    heard = hear("", model, known, windows, adaptation_s=voice.adaptation_s).among(labels)
     temperature = model.origin.card.decision.temperature if model.origin else 1.0
     return results_of([heard], [temperature])

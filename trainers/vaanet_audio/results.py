@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from jack_stream.features.voice import VoicePreprocessing
 from jack_stream.models.registry import Model
 from jack_stream.weights.card import Decision, Metric
 from trainers.data.sounds import Recording
@@ -20,7 +19,7 @@ from trainers.metrics.classification import (
     fit_temperature,
     softmax,
 )
-from trainers.vaanet_audio.windows import Windows, logits_of, windows_of
+from trainers.vaanet_audio.windows import Windows, logits_of
 
 __all__ = ["Heard", "SpeechResults", "crossed", "decision_of", "hear", "results_of", "trust"]
 
@@ -138,9 +137,9 @@ def hear(
     part: str,
     model: Model,
     recordings: Sequence[Recording],
+    windows: Windows,
     *,
-    voice: VoicePreprocessing,
-    hop_s: float,
+    adaptation_s: float,
     labels: Sequence[str] = (),
 ) -> Heard:
     """What a network says of recordings, in windows as on a live stream.
@@ -149,15 +148,11 @@ def hear(
         part: what they are together.
         model: the network.
         recordings: of classes that it knows.
-        voice: how it hears.
-        hop_s: seconds between windows.
+        windows: of these.
+        adaptation_s: see `VoicePreprocessing`.
         labels: its classes; those of its card if there are none.
     """
-    windows = windows_of(recordings, voice, int(model.input_spec["audio"][1]), hop_s)
-    familiar, at_first = (
-        logits_of(model, windows, recordings, adaptation_s)
-        for adaptation_s in (voice.adaptation_s, 0.0)
-    )
+    familiar, at_first = logits_of(model, windows, recordings, [adaptation_s, 0.0])
     names = tuple(labels) or model.labels
     return Heard(part, names, tuple(recordings), windows.owner, familiar, at_first)
 

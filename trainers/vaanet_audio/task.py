@@ -117,7 +117,7 @@ class VoiceTask:
         if self._validation is None:
             return {}
         recordings, windows = self._validation
-        logits = logits_of(self.model, windows, recordings, self._voice.adaptation_s)
+        (logits,) = logits_of(self.model, windows, recordings, [self._voice.adaptation_s])
         truth = self._classes_of(recordings)
         right = softmax(logits)[np.arange(len(logits)), truth[windows.owner]]
         entropy = -(windows.weights * np.log(right + 1e-12)).mean()

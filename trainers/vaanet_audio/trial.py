@@ -20,7 +20,7 @@ from trainers.loop import BEST, LAST, train
 from trainers.vaanet_audio.recipe import VoiceRecipe
 from trainers.vaanet_audio.results import Heard, hear
 from trainers.vaanet_audio.task import VoiceTask
-from trainers.vaanet_audio.windows import Spectra, windows_of
+from trainers.vaanet_audio.windows import Spectra, Windows, windows_of
 
 __all__ = ["Trained", "Training", "hold_out"]
 
@@ -82,7 +82,7 @@ class Training:
         task.module.eval()
         validation = None
         if windows is not None:
-            validation = self.hear("validation", task.model, held)
+            validation = self._hear("validation", task.model, held, windows)
         return Trained(task.model, history, validation)
 
     def test(
@@ -106,8 +106,14 @@ class Training:
     def hear(self, part: str, model: Model, recordings: Sequence[Recording]) -> Heard:
         """What a network says of recordings whose classes it knows."""
         known = tuple(r for r in recordings if r.label in self.labels)
-        voice, hop_s = self.recipe.voice, self.recipe.data.hop_s
-        return hear(part, model, known, voice=voice, hop_s=hop_s, labels=self.labels)
+        windows = windows_of(known, self.recipe.voice, self.recipe.frames, self.recipe.data.hop_s)
+        return self._hear(part, model, known, windows)
+
+    def _hear(
+        self, part: str, model: Model, recordings: Sequence[Recording], windows: Windows
+    ) -> Heard:
+        adaptation_s = self.recipe.voice.adaptation_s
+        return hear(part, model, recordings, windows, adaptation_s=adaptation_s, labels=self.labels)
 
     def _key(self, learned: Sequence[Recording], tested: Sequence[Recording]) -> str:
         settings = self.recipe.model_dump(mode="json", exclude={"card", "data"})

@@ -122,10 +122,10 @@ def logits_of(
     model: Model,
     windows: Windows,
     recordings: Sequence[Recording],
-    adaptation_s: float,
+    adaptations_s: Sequence[float],
     batch: int = 64,
-) -> npt.NDArray[np.float64]:
-    """What the network says, ``[W, C]``, as on a live stream of each speaker.
+) -> list[npt.NDArray[np.float64]]:
+    """What the network says, ``[W, C]`` for each adaptation, as on a live stream of each speaker.
 
     A speaker's recordings are heard one after the other in a random order, always the same, and
     what was heard of the voice before counts (jack_stream.features.familiar): sound only, no class.
@@ -134,16 +134,28 @@ def logits_of(
         model: the network.
         windows: of the recordings.
         recordings: what they are of.
-        adaptation_s: see `VoicePreprocessing`; 0: each window is that of an unknown voice.
+        adaptations_s: see `VoicePreprocessing`; 0: each window is that of an unknown voice.
         batch: windows at once.
     """
     encoded = _encoded(model, windows.features, batch)
-    rows = [FamiliarVoice.unknown(encoded.shape[2]).rows(0.0)] * len(encoded)
+    voices = [FamiliarVoice.unknown(encoded.shape[2])] * len(encoded)
     for heard in _in_turn(windows, recordings):
         voice = FamiliarVoice.unknown(encoded.shape[2])
         for window in heard:
             voice = voice.hearing(encoded[window], float(windows.new_s[window]))
-            rows[window] = voice.rows(adaptation_s)
+            voices[window] = voice
+    return [_said(model, encoded, voices, adaptation_s, batch) for adaptation_s in adaptations_s]
+
+
+def _said(
+    model: Model,
+    encoded: FloatArray,
+    voices: Sequence[FamiliarVoice],
+    adaptation_s: float,
+    batch: int,
+) -> npt.NDArray[np.float64]:
+    """The head's logits ``[W, C]`` for embeddings ``[W, pieces, size]`` and their voices."""
+    rows = [voice.rows(adaptation_s) for voice in voices]
     known = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
     parts = []
     for first in range(0, len(encoded), batch):
