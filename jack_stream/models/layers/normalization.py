@@ -40,22 +40,22 @@ class BatchNorm(Module):
             scale = self.weight / jt.sqrt(self.running_var + self.eps)
             shift = self.bias - self.running_mean * scale
             return x * scale.reshape(shape) + shift.reshape(shape)
-        mean = _channel_mean(x)
-        variance = _channel_mean((x - mean.reshape(shape)).sqr())
-        self._remember(mean, variance, x.numel() // self.num_features)
+        mean, variance = self.remember(x)
         inverse = 1.0 / jt.sqrt(variance + self.eps)
         return _Normalised()(x, self.weight, self.bias, mean.detach(), inverse.detach())
 
-    def remember(self, x: Var) -> None:
-        """Let the running statistics take up a batch [N, C, ...] that is normalised otherwise."""
-        mean = _channel_mean(x)
-        centred = x - mean.reshape(1, -1, *[1] * (x.ndim - 2))
-        self._remember(mean, _channel_mean(centred.sqr()), x.numel() // self.num_features)
+    def remember(self, x: Var) -> tuple[Var, Var]:
+        """Let the running statistics take up a batch [N, C, ...], however it is normalised.
 
-    def _remember(self, mean: Var, variance: Var, count: int) -> None:
-        mean, unbiased = mean.detach(), variance.detach() * (count / max(count - 1, 1))
-        for running, newest in ((self.running_mean, mean), (self.running_var, unbiased)):
+        Returns:
+            its mean and biased variance, [C] each.
+        """
+        mean, count = _channel_mean(x), x.numel() // self.num_features
+        variance = _channel_mean((x - mean.reshape(1, -1, *[1] * (x.ndim - 2))).sqr())
+        unbiased = variance.detach() * (count / max(count - 1, 1))
+        for running, newest in ((self.running_mean, mean.detach()), (self.running_var, unbiased)):
             running.update(running + (newest - running) * self.momentum)
+        return mean, variance
 
 
 class _Normalised(jt.Function):  # type: ignore[name-defined]
