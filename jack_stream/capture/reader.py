@@ -6,13 +6,14 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator
 from contextlib import closing
-from types import TracebackType
 from typing import Literal, TypeAlias
 
 import structlog
+from typing_extensions import Self
 
 from jack_stream.capture.reconnect import Backoff
 from jack_stream.capture.samples import Sample, after_gap
+from jack_stream.closing import Closing
 from jack_stream.errors import JackError, SourceLostError
 
 __all__ = ["ReaderState", "SourceReader"]
@@ -24,7 +25,7 @@ _JOIN_S = 0.3
 _log = structlog.get_logger()
 
 
-class SourceReader:
+class SourceReader(Closing):
     """Opens and reads a source in a thread of its own, and opens it again when it is lost.
 
     Recorded media (samples with an origin) are read no faster than they are taken; of live
@@ -89,17 +90,9 @@ class SourceReader:
             self._changed.notify_all()
         self._thread.join(_JOIN_S)
 
-    def __enter__(self) -> SourceReader:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _run(self) -> None:
         try:

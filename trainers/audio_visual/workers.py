@@ -13,8 +13,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing.connection import wait
-from types import TracebackType
 from typing import Any, Generic, TypeVar
+
+from jack_stream.closing import Closing
 
 __all__ = ["Ahead", "Job", "Workers"]
 
@@ -25,7 +26,7 @@ T = TypeVar("T")
 _AHEAD = 2
 
 
-class Workers:
+class Workers(Closing):
     """Processes that make samples. They end with the process that started them, however it ends.
 
     Args:
@@ -41,15 +42,8 @@ class Workers:
             else None
         )
 
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the processes; what has not begun is given up."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
