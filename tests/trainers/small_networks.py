@@ -1,4 +1,4 @@
-"""Networks of VAANet and CTEN that two cores train in seconds."""
+"""Networks of VAANet, CTEN and MART that two cores train in seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from typing import Any
 from jack_stream.models import untrained
 from jack_stream.weights import Card, Provenance, write_bundle
 
-__all__ = ["architecture", "settings", "write_random"]
+__all__ = ["MART", "architecture", "settings", "write_random"]
+
+MART = (
+    "model.width=32", "model.heads=2", "model.n_shared=4", "model.fusion_from=1",
+    "snippets.training=1", "snippets.judging=1", "data.workers=0",
+    "optimizer.lr=2e-3", "averaging.decay=0.8", "averaging.warm_up=10",
+    "schedule.batch=8", "schedule.accumulate=1",
+    "augmentation.probability=0", "augmentation.frequency_mask=0", "augmentation.time_mask=0",
+)  # fmt: skip
+"""Settings of a MART of one snippet; ``model.depth`` is still to be said."""
 
 
 def architecture(method: str, **more: Any) -> dict[str, Any]:

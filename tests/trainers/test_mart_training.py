@@ -24,6 +24,7 @@ from jack_stream.models.layers import get_weights
 from jack_stream.runtime import jittor
 from jack_stream.weights import read_bundle
 from tests.trainers.made_clips import write_clips
+from tests.trainers.small_networks import MART
 from trainers.cli import app
 from trainers.loop import LAST
 from trainers.mart.averaging import AveragingAdam
@@ -36,13 +37,9 @@ pytestmark = pytest.mark.jittor
 jt = jittor()
 
 SMALL = (
-    "model.width=32", "model.depth=2", "model.heads=2", "model.fusion_from=1", "model.n_shared=4",
-    "decoder.width=32", "decoder.depth=1", "snippets.training=1", "snippets.judging=1",
-    "text.depth=1", "text.heads=2", "text.longest=8", "data.workers=0",
-    "optimizer.lr=2e-3", "averaging.decay=0.8", "averaging.warm_up=10",
+    *MART, "model.depth=2", "decoder.width=32", "decoder.depth=1",
+    "text.depth=1", "text.heads=2", "text.longest=8",
     "pretraining.epochs=2", "pretraining.accumulate=4",
-    "schedule.batch=8", "schedule.accumulate=1",
-    "augmentation.probability=0", "augmentation.frequency_mask=0", "augmentation.time_mask=0",
 )  # fmt: skip
 
 
