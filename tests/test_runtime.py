@@ -185,6 +185,26 @@ def test_compiling_processes_end_by_sigterm_although_their_parent_handles_it() -
     assert run_python(code).stdout == "True\n"
 
 
+def test_only_a_kernel_whose_assembly_is_to_be_changed_goes_through_jittors_program(
+    tmp_path: Path,
+) -> None:
+    compiler, tuner = tmp_path / "my g++", tmp_path / "asm_tuner.py"
+    compiler.write_text('#!/bin/sh\necho "$@"\n')
+    compiler.chmod(0o755)
+    tuner.write_text("import os, sys\nprint('tuned', os.environ['cc_path'], *sys.argv[1:])\n")
+    plain, marked = tmp_path / "plain.cc", tmp_path / "marked.cc"
+    plain.write_text("int x;\n")
+    marked.write_text('//@begin replace "vmova" "vmovnt"\n')
+    python = importing._write_kernel_python(tmp_path, compiler)
+
+    def compiled(kernel: Path) -> str:
+        command = [python, tuner, f"--cc_path={compiler}", kernel, "-I a b", "-o", "k.so"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert compiled(plain) == f"{plain} -I a b -o k.so\n"
+    assert compiled(marked) == f"tuned {compiler} --cc_path={compiler} {marked} -I a b -o k.so\n"
+
+
 @pytest.mark.jittor
 def test_making_jittor_ready_leaves_the_process_and_the_home_as_they_were(tmp_path: Path) -> None:
     code = """

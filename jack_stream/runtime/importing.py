@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import importlib
+import multiprocessing
 import os
 import shlex
 import signal
@@ -202,6 +203,8 @@ def _import_with_home(home: Path) -> None:
     total, cores = utils.get_total_mem(), len(os.sched_getaffinity(0))
     utils.get_total_mem = lambda: min(total, cores * 3 * 2**30)
     utils.pool_initializer = _dying_with(os.getpid(), utils.pool_initializer)
+    # In a process that was spawned itself, Python's own Pool spawns too, which can't take this.
+    utils.Pool = multiprocessing.get_context("fork").Pool
 
 
 def _dying_with(parent: int, initialize: Callable[[], None]) -> Callable[[], None]:
@@ -261,11 +264,25 @@ def _write_python_config(home: Path, headers: Path) -> Path:
 
 
 def _write_kernel_python(home: Path, compiler: Path) -> Path:
-    """The Python through which kernels are compiled later, a program that wants the same home."""
+    """The Python through which kernels are compiled later, a program that wants the same home.
+
+    Jittor compiles a kernel in two steps, with a Python program between them that changes the
+    assembly where the source has a line with @begin. Few have one; the others are given straight
+    to the compiler, which takes a third less time.
+    """
     settings = (f"HOME={home}", "cache_name=default", "log_silent=1", f"cc_path={compiler}")
     quoted = " ".join(shlex.quote(setting) for setting in settings)
-    command = f'exec env -u JITTOR_HOME {quoted} {shlex.quote(sys.executable)} "$@"\n'
-    return _write_script(home / "python", command)
+    return _write_script(
+        home / "python",
+        'case "$1" in */asm_tuner.py)\n'
+        'if ! grep -q @begin "$3"; then\n'
+        'compiler="${2#--cc_path=}"\n'
+        "shift 2\n"
+        'exec "$compiler" "$@"\n'
+        "fi\n"
+        "esac\n"
+        f'exec env -u JITTOR_HOME {quoted} {shlex.quote(sys.executable)} "$@"\n',
+    )
 
 
 def _write_script(path: Path, body: str) -> Path:
