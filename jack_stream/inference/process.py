@@ -32,6 +32,7 @@ from jack_stream.inference.loading import (
 )
 from jack_stream.inference.queue import Job, WindowQueue
 from jack_stream.inference.scheduler import Batch, Scheduler
+from jack_stream.models.unlocked import collect, unlocked
 from jack_stream.wire.codec import KIND_OF_VIEW
 from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.messages import Kind
@@ -180,6 +181,7 @@ class Inference:
             elif over:
                 break
             report()
+            collect()
         if self._fusing is not None:
             self._send(self._fusing.flush())
 
@@ -269,7 +271,9 @@ def run(
 
                 on_ready()
                 try:
-                    inference.work(Scheduler(queue, clock, costs, pace), is_over, stop, report)
+                    with unlocked():
+                        scheduler = Scheduler(queue, clock, costs, pace)
+                        inference.work(scheduler, is_over, stop, report)
                 finally:
                     stop.set()
                 taking_in.result()  # whatever ended it too early ends the process, too

@@ -37,6 +37,7 @@ from jack_stream.models.inputs import InputSpec, check_inputs, check_outputs
 from jack_stream.models.layers import ExecutionPath
 from jack_stream.models.layers.paths import FusedPath
 from jack_stream.models.layers.pooling import Margins
+from jack_stream.models.unlocked import fetch
 from jack_stream.runtime import jittor
 
 __all__ = ["DELAY_FRAMES", "STEP_FRAMES", "GaitSteps", "State", "apart", "stacked"]
@@ -108,7 +109,7 @@ class GaitSteps:
                 jt.array(inputs["posture"]), jt.array(inputs["movement"]), time
             )
             outputs = self._network.heads(*features)
-            arrays = jt.fetch_sync([*outputs.values(), *time.kept])
+            arrays = fetch([*outputs.values(), *time.kept])
         count = len(outputs)
         results = dict(zip(outputs, arrays[:count], strict=True))
         check_outputs("bpm-gcn", results)

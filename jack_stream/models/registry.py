@@ -33,6 +33,7 @@ import numpy.typing as npt
 from jack_stream.errors import UsageError
 from jack_stream.models.inputs import InputSpec, check_inputs, check_outputs
 from jack_stream.models.labels import EMOTION_GAIT, TSL_300, VIDEO_EMOTION_8, default_labels
+from jack_stream.models.unlocked import fetch
 
 if TYPE_CHECKING:
     from jack_stream.weights.bundle import Bundle
@@ -222,7 +223,7 @@ class Model:
         jt = jittor()
         with jt.no_grad():
             outputs = function(**{name: jt.array(value) for name, value in inputs.items()})
-            arrays = jt.fetch_sync(list(outputs.values()))
+            arrays = fetch(list(outputs.values()))
         results = dict(zip(outputs, arrays, strict=True))
         check_outputs(self.method, results)
         return results

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jack_stream.models.tsl_net import CHUNK, TSLNet, position_rows
+from jack_stream.models.unlocked import fetch
 from jack_stream.runtime import jittor
 
 __all__ = ["TSLStream", "parts"]
@@ -120,7 +121,7 @@ class TSLStream:
         with jt.no_grad():
             inputs = {name: jt.array(value) for name, value in rows.items()}
             outputs = self._parts[part](**inputs)
-            return dict(zip(outputs, jt.fetch_sync(list(outputs.values())), strict=True))
+            return dict(zip(outputs, fetch(list(outputs.values())), strict=True))
 
     def _identify(self, first: int, rgb: Array, mel: Array) -> list[int]:
         """A number per segment that changes when its place or its data do."""

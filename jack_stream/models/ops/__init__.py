@@ -52,4 +52,5 @@ def operators() -> Any:
             hint="Run 'jack-stream doctor'; it says what is missing.",
         ) from error
     module.ops.weights_layout = module.weights_layout
+    module.ops.sync_unlocked = module.sync_unlocked
     return module.ops
