@@ -1,13 +1,14 @@
 """From folders of videos to what the trainers read: the same pictures, sounds, features, poses."""
 
 import json
+import os
+import select
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -26,7 +27,7 @@ from jack_stream.features.skeleton import joint_index
 from jack_stream.features.views import i3d_view
 from jack_stream.inference.analyzer import Step
 from jack_stream.inference.localisation import FPS, PERIOD_NS, i3d_encoder, segment_power
-from jack_stream.inference.snippets import SnippetCache
+from jack_stream.inference.snippets import Encoder, SnippetCache
 from jack_stream.wire.messages import Frame
 from tests.capture.media_files import RATE, number_of, write_video
 from tests.inference.streams import S, answered, stamp, window
@@ -35,7 +36,7 @@ from trainers.data.clip_media import pictures, samples_of
 from trainers.data.clips import read_clips, read_frames, read_sound
 from trainers.data.prepare.clips import prepare_clips, sound_format
 from trainers.data.prepare.gaits import prepare_gaits
-from trainers.data.prepare.tsl import prepare_tsl
+from trainers.data.prepare.tsl import FeatureNetwork, prepare_tsl
 from trainers.data.tsl300 import read_sentiments
 from trainers.data.walks import read_walks
 
@@ -175,14 +176,21 @@ class _Network:
     """In place of I3D: features that depend on every picture of a clip and cost nothing."""
 
     method, origin, trained = "i3d", None, False
-
-    def __init__(self) -> None:
-        self.clips = 0
+    clips = 0  # of all of them in this process
 
     def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        self.clips += len(inputs["clip"])
+        _Network.clips += len(inputs["clip"])
         pixels = inputs["clip"][:, 0, :, ::28, ::28].reshape(len(inputs["clip"]), 1024, 1, 1, 1)
         return {"features": pixels.astype(np.float32)}
+
+
+class _Cheap(FeatureNetwork):
+    def encoder(self) -> Encoder:
+        network: Any = _Network()
+        return i3d_encoder(network)
+
+
+CHEAP = _Cheap(None)
 
 
 def _sweep(seconds: float) -> np.ndarray:
@@ -196,7 +204,7 @@ def test_tsl_features_are_those_of_the_live_stream(tmp_path: Path) -> None:
     video.parent.mkdir()
     write_video(video, frames=frames, sound=_sweep(frames / FPS))
     network: Any = _Network()
-    prepare_tsl(tmp_path / "videos", tmp_path / "out", network)
+    prepare_tsl(tmp_path / "videos", tmp_path / "out", CHEAP)
     made = tmp_path / "out/features/train"
     rgb, mel = np.load(made / "rgb/v.npy"), np.load(made / "logmfcc/v.npy")
     assert rgb.shape == (cells, 1024)
@@ -228,12 +236,12 @@ def test_tsl_sets_are_whole_and_of_one_network(tmp_path: Path) -> None:
     for part, name in (("train", "a"), ("train", "b"), ("test", "c")):
         (videos / part).mkdir(parents=True, exist_ok=True)
         write_video(videos / part / f"{name}.mkv", frames=40, fps=20, sound=_sweep(2.0))
-    network: Any = _Network()
-    prepare_tsl(videos, out, network)
-    assert network.clips == 6
+    before = _Network.clips
+    prepare_tsl(videos, out, CHEAP)
+    assert _Network.clips == before + 6
     (out / "features/train/rgb/b.npy").unlink()
-    prepare_tsl(videos, out, network)
-    assert network.clips == 8, "only what is missing is made"
+    prepare_tsl(videos, out, CHEAP)
+    assert _Network.clips == before + 8, "only what is missing is made"
     assert (out / "split_train.txt").read_text().split() == ["a", "b"]
     assert json.loads((out / "fps_dict.json").read_text()) == {"a": 20.0, "b": 20.0, "c": 20.0}
     segments = [{"segment": ["0.1", "1.5"], "label": "p"}]
@@ -246,13 +254,72 @@ def test_tsl_sets_are_whole_and_of_one_network(tmp_path: Path) -> None:
     assert [video.name for video in found.training] == ["a", "b"]
     assert found.training[0].features()[0].shape == (2, 1024)
     assert logmel.to_segments(np.load(out / "features/test/logmfcc/c.npy")).shape[0] == 2
-    other: Any = _Network()
-    other.origin = SimpleNamespace(digest="f" * 64)
+    (out / "features/i3d.json").write_text(json.dumps({"sha256": "f" * 64}))
     with pytest.raises(UsageError, match="features of another I3D network"):
-        prepare_tsl(videos, out, other)
+        prepare_tsl(videos, out, CHEAP)
     shutil.copy(videos / "train/a.mkv", videos / "test/a.mkv")
     with pytest.raises(SourceError, match="two videos called a"):
-        prepare_tsl(videos, out, network)
+        prepare_tsl(videos, out, CHEAP)
+
+
+def test_several_processes_make_tsl_sets_as_one_does(tmp_path: Path) -> None:
+    videos, out, alone = tmp_path / "videos", tmp_path / "out", tmp_path / "alone"
+    videos.mkdir()
+    for name in ("a", "b", "c"):
+        write_video(videos / f"{name}.mkv", frames=40, fps=20, sound=_sweep(2.0))
+    stored = (videos / "b.mkv").read_bytes()
+    (videos / "b.mkv").write_bytes(stored[: len(stored) // 50])
+    with pytest.raises(SourceError, match=r"(?s)1 of 3 videos.*b: "):
+        prepare_tsl(videos, out, CHEAP, jobs=2)
+    assert not (out / "split_train.txt").exists()
+    assert len(list(out.rglob("rgb/*.npy"))) == 2, "the others are made"
+    left_out = prepare_tsl(videos, out, CHEAP, jobs=2, skip_corrupt=True)
+    assert [fault.name for fault in left_out] == ["b"]
+    assert (out / "split_train.txt").read_text().split() == ["a", "c"]
+    prepare_tsl(videos, alone, CHEAP, skip_corrupt=True)
+    assert _contents(out) == _contents(alone)
+
+
+_WAITING = """
+import os, signal, sys
+from dataclasses import dataclass
+from pathlib import Path
+from trainers.data.prepare.pieces import make_all
+
+@dataclass
+class Waiting:
+    name: str
+    def done(self):
+        return False
+    def make(self):
+        Path(sys.argv[1], self.name).write_text(f"{os.getpid()} {os.environ['OMP_NUM_THREADS']}")
+        signal.pause()
+
+if __name__ == "__main__":
+    make_all([Waiting(name) for name in "abcd"], "work", jobs=2)
+"""
+
+
+def test_helpers_share_the_cores_and_end_with_who_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else they would still write when the same command goes on."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    script, said = tmp_path / "script.py", tmp_path / "said"
+    script.write_text(_WAITING)
+    said.mkdir()
+    command = [sys.executable, str(script), str(said)]
+    root = str(Path(__file__).parents[2])
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": root}) as process:
+        while len(words := [w for f in said.iterdir() if (w := f.read_text())]) < 2:
+            assert process.poll() is None
+        helpers = [os.pidfd_open(int(text.split()[0])) for text in words]
+        process.kill()
+    for text, helper in zip(words, helpers, strict=True):
+        assert text.split()[1] == str(max(1, len(os.sched_getaffinity(0)) // 2))
+        assert select.select([helper], [], [], 30)[0], "it ended"
+        os.close(helper)
+    assert len(list(said.iterdir())) == 2, "no other work was begun"
 
 
 def test_the_owners_files_stay_as_they_are(tmp_path: Path) -> None:
@@ -262,22 +329,20 @@ def test_the_owners_files_stay_as_they_are(tmp_path: Path) -> None:
     out.mkdir()
     (out / "split_train.txt").write_text("5\n6\n")
     (out / "split_test.txt").write_text("1\n2\n")
-    network: Any = _Network()
-    prepare_tsl(tmp_path / "videos", out, network, splits=out)
+    prepare_tsl(tmp_path / "videos", out, CHEAP, splits=out)
     assert (out / "features/test/rgb/1.npy").is_file()
     assert (out / "split_test.txt").read_text() == "1\n2\n"
     assert not (out / "fps_dict.json").exists()
     write_video(tmp_path / "videos/3.mkv", frames=20, sound=_sweep(0.8))
     with pytest.raises(SourceError, match="names no video 3"):
-        prepare_tsl(tmp_path / "videos", out, network, splits=out)
+        prepare_tsl(tmp_path / "videos", out, CHEAP, splits=out)
 
 
 def test_a_video_that_has_no_sound_is_no_tsl_video(tmp_path: Path) -> None:
     (tmp_path / "videos").mkdir()
     write_video(tmp_path / "videos/mute.mkv", frames=20)
-    network: Any = _Network()
     with pytest.raises(SourceError, match=r"mute\.mkv: must have pictures and sound"):
-        prepare_tsl(tmp_path / "videos", tmp_path / "out", network)
+        prepare_tsl(tmp_path / "videos", tmp_path / "out", CHEAP)
 
 
 def test_walks_are_those_of_the_people_in_a_video(shared: Path, tmp_path: Path) -> None:

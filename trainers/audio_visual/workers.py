@@ -6,16 +6,12 @@ sample is depends on its job alone, never on who made it or when.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing.connection import wait
+from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
 from jack_stream.closing import Closing
+from trainers.processes import helpers
 
 __all__ = ["Ahead", "Job", "Workers"]
 
@@ -34,13 +30,7 @@ class Workers(Closing):
     """
 
     def __init__(self, count: int) -> None:
-        self._pool = (
-            ProcessPoolExecutor(
-                count, multiprocessing.get_context("spawn"), initializer=_outlive_nobody
-            )
-            if count
-            else None
-        )
+        self._pool = helpers(count) if count else None
 
     def close(self) -> None:
         """End the processes; what has not begun is given up."""
@@ -84,17 +74,3 @@ class Ahead(Sequence[list[T]], Generic[T]):
             if near not in self._begun:
                 self._begun[near] = self._workers.start(self._make, self._batches[near])
         return self._begun.pop(index)()
-
-
-def _outlive_nobody() -> None:
-    """Leave interrupts to the parent, and end when it has ended, were it by SIGKILL."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

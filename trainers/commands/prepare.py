@@ -72,6 +72,7 @@ def tsl(
     splits: Annotated[
         Path | None, typer.Option(help="A folder with split_train.txt and split_test.txt.")
     ] = None,
+    jobs: JobsOption = 2,
     skip_corrupt: SkipOption = False,
 ) -> None:
     """I3D features and log-mel in TSL-300's files. Read by tsl-net.
@@ -84,13 +85,12 @@ def tsl(
             hint="`jack-stream weights import --method i3d CHECKPOINT BUNDLE` makes one from the "
             "authors' checkpoint. --untrained takes random weights instead, which means nothing.",
         )
-    from jack_stream.models import registry  # noqa: PLC0415
-    from trainers.data.prepare.tsl import prepare_tsl  # noqa: PLC0415 - imports Jittor
+    from trainers.data.prepare.tsl import FeatureNetwork, prepare_tsl  # noqa: PLC0415
 
-    model = registry.load(i3d) if i3d is not None else registry.untrained("i3d")
-    if model.method != "i3d":
-        raise UsageError(f"{i3d}: is of {model.method}; an i3d bundle is needed")
-    _say_left_out(prepare_tsl(videos, out, model, splits=splits, skip_corrupt=skip_corrupt))
+    left_out = prepare_tsl(
+        videos, out, FeatureNetwork(i3d), splits=splits, jobs=jobs, skip_corrupt=skip_corrupt
+    )
+    _say_left_out(left_out)
     typer.echo(f"{out}: features of {'an untrained' if untrained else 'the'} I3D network")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from jack_stream.errors import SourceError, UsageError
 from trainers.data.clip import Fault
+from trainers.processes import helpers
 
 __all__ = ["Piece", "make_all", "partial"]
 
@@ -88,8 +89,7 @@ def _outcomes(todo: Sequence[Piece], jobs: int) -> Iterator[Fault | None]:
     if jobs == 1 or len(todo) < 2:
         yield from map(_made, todo)
         return
-    spawn = multiprocessing.get_context("spawn")  # threads of FFmpeg do not survive a fork
-    pool = ProcessPoolExecutor(min(jobs, len(todo)), spawn)
+    pool = helpers(min(jobs, len(todo)))
     try:
         with _interrupts_ignored():  # by the processes that this starts
             futures = [pool.submit(_made, piece) for piece in todo]

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -24,13 +25,14 @@ from jack_stream.features.spatial import to_clip
 from jack_stream.features.views import i3d_view
 from jack_stream.inference.localisation import i3d_encoder
 from jack_stream.inference.snippets import Encoder
-from jack_stream.models.registry import Model
+from jack_stream.models import registry
+from jack_stream.weights import read_bundle
 from trainers.data.class_folders import video_files
 from trainers.data.clip import Fault
 from trainers.data.clip_media import pictures, probe, samples_of
 from trainers.data.prepare.pieces import make_all, partial
 
-__all__ = ["log_mel_of", "prepare_tsl", "rgb_of"]
+__all__ = ["FeatureNetwork", "log_mel_of", "prepare_tsl", "rgb_of"]
 
 FEATURES_FROM = "i3d.json"
 """Says which I3D network made the features."""
@@ -40,11 +42,48 @@ _SUBSETS = ("train", "test")
 
 
 @dataclass(frozen=True)
+class FeatureNetwork:
+    """Which I3D network makes the features; every process loads it for itself.
+
+    Attributes:
+        bundle: where it is; None has random weights.
+    """
+
+    bundle: Path | None
+
+    def signature(self) -> dict[str, str | bool]:
+        """``sha256`` of its tensors, and whether it is ``trained``.
+
+        Raises:
+            BundleError: the bundle can't be read.
+            UsageError: it is of another method.
+        """
+        if self.bundle is None:
+            return {"sha256": "untrained", "trained": False}
+        found = read_bundle(self.bundle)
+        if found.card.method != "i3d":
+            raise UsageError(f"{self.bundle}: is of {found.card.method}; an i3d bundle is needed")
+        return {"sha256": found.digest, "trained": found.card.trained}
+
+    def encoder(self) -> Encoder:
+        """It is loaded here."""
+        return i3d_encoder(
+            registry.untrained("i3d") if self.bundle is None else registry.load(self.bundle)
+        )
+
+
+@lru_cache(maxsize=1)
+def _loaded(network: FeatureNetwork) -> Encoder:
+    """Once in each process."""
+    return network.encoder()
+
+
+@dataclass(frozen=True)
 class _Video:
     name: str
     source: Path
     folder: Path
-    encode: Encoder
+    network: FeatureNetwork
 
     def done(self) -> bool:
         return all(path.is_file() for path in self._files())
@@ -55,7 +94,7 @@ class _Video:
             raise SourceError(f"{self.source}: must have pictures and sound")
         rgb, sound = self._files()
         _save(sound, log_mel_of(self.source, facts.frame_rate_hz))
-        _save(rgb, rgb_of(self.source, self.encode))
+        _save(rgb, rgb_of(self.source, _loaded(self.network)))
 
     def _files(self) -> tuple[Path, Path]:
         return (
@@ -67,9 +106,10 @@ class _Video:
 def prepare_tsl(
     videos: Path,
     out: Path,
-    i3d: Model,
+    network: FeatureNetwork,
     *,
     splits: Path | None = None,
+    jobs: int = 1,
     skip_corrupt: bool = False,
 ) -> list[Fault]:
     """Write features, splits and frame rates in TSL-300's layout.
@@ -78,9 +118,10 @@ def prepare_tsl(
         videos: ``ID.mp4``, or ``train/ID.mp4`` and ``test/ID.mp4``. Where nobody says, a video is
             for training.
         out: the data set's folder.
-        i3d: makes the visual features.
+        network: makes the visual features.
         splits: a folder with the owners' ``split_train.txt`` and ``split_test.txt``; may be
             ``out``, where nothing of theirs is changed.
+        jobs: processes, each with a network of its own and its share of the cores.
         skip_corrupt: leave out what can't be used.
 
     Returns:
@@ -89,15 +130,15 @@ def prepare_tsl(
     Raises:
         SourceError: there are no videos, or some can't be used.
         UsageError: the results can't be written, or another I3D made those that are there.
+        BundleError: the network can't be read.
     """
     subsets = _subsets(videos, splits)
-    _sign(out, i3d)
-    encode = i3d_encoder(i3d)
+    _sign(out, network)
     pieces = [
-        _Video(path.stem, path, out / "features" / subset, encode)
+        _Video(path.stem, path, out / "features" / subset, network)
         for path, subset in subsets.items()
     ]
-    faults = make_all(pieces, "I3D", skip_corrupt=skip_corrupt)
+    faults = make_all(pieces, "I3D", jobs=jobs, skip_corrupt=skip_corrupt)
     left_out = {fault.name for fault in faults}
     kept = {path: subset for path, subset in subsets.items() if path.stem not in left_out}
     if splits is None or splits.resolve() != out.resolve():  # the owners' files stay as they are
@@ -182,19 +223,19 @@ def _lines(path: Path) -> list[str]:
         raise SourceError(f"{path}: can't be read: {error}") from error
 
 
-def _sign(out: Path, i3d: Model) -> None:
+def _sign(out: Path, network: FeatureNetwork) -> None:
     """Write down which network makes the features, or see that it made those that are there."""
-    origin = i3d.origin.digest if i3d.origin else "untrained"
+    signature = network.signature()
     path = out / "features" / FEATURES_FROM
     try:
-        there = json.loads(path.read_text())["sha256"] if path.is_file() else origin
-        if there != origin:
+        there = json.loads(path.read_text())["sha256"] if path.is_file() else None
+        if there not in (None, signature["sha256"]):
             raise UsageError(
                 f"{out}: has features of another I3D network ({there[:12]})",
                 hint="Choose another folder, or remove its features.",
             )
         with partial(path) as beside:
-            beside.write_text(json.dumps({"sha256": origin, "trained": i3d.trained}))
+            beside.write_text(json.dumps(signature))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: can't be read or written: {error}") from error
 
