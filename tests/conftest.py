@@ -3,10 +3,26 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that have tests with kernels to compile before all others."""
+    compiling = {item.path for item in items if item.get_closest_marker("jittor")}
+    items.sort(key=lambda item: item.path not in compiling)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    if config.option.dist != "loadfile":
+        return None
+    from tests.scheduling import FromBothEnds  # noqa: PLC0415 - xdist may be missing
+
+    return FromBothEnds(config, log)
 
 
 @pytest.fixture(scope="session")
