@@ -136,7 +136,9 @@ class Gate(Closing):
         return counted
 
     def close(self) -> None:
-        """Close everything."""
+        """Close everything; what is still on its way to subscribers may take half a second."""
+        for source in self._sources.values():
+            source.close(linger=0)  # would wait to subscribe to what is not there
         self._opened.close()
 
     def _open(self, settings: GateSettings) -> None:
