@@ -10,15 +10,17 @@ from pathlib import Path
 
 from jack_stream.config import AnalyzerSettings
 from jack_stream.errors import BundleError, ConfigError
+from jack_stream.features.gait_window import GaitPreprocessing
 from jack_stream.inference.analyzer import Analyzer
 from jack_stream.inference.audio_visual import AudioVisualAnalyzer
 from jack_stream.inference.gait import GaitAnalyzer
-from jack_stream.inference.gait_steps import GaitStepsAnalyzer
+from jack_stream.inference.gait_steps import GaitStepsAnalyzer, hop_frames
 from jack_stream.inference.localisation import LocalisationAnalyzer
 from jack_stream.inference.mart import MartAnalyzer
 from jack_stream.inference.sound import FbankPieces, MfccPieces
 from jack_stream.inference.voice import VoiceAnalyzer
 from jack_stream.models.registry import Model, load, untrained
+from jack_stream.weights.bundle import read_card
 
 __all__ = ["ANALYZERS", "STEPS", "bundle_path", "check_methods", "make_analyzer", "shipped_bundle"]
 
@@ -47,6 +49,7 @@ def check_methods(settings: Iterable[AnalyzerSettings]) -> None:
 
     Raises:
         ConfigError: one can't.
+        BundleError: the weights that a step form's hop depends on can't be read.
     """
     for one in settings:
         if one.method not in ANALYZERS:
@@ -61,6 +64,10 @@ def check_methods(settings: Iterable[AnalyzerSettings]) -> None:
                 f'analyzers: form = "steps", but {one.method} has no step form',
                 hint=f"Leave form out; only {', '.join(STEPS)} has one.",
             )
+        if one.form == "steps":
+            path = bundle_path(one.method, one.bundle)
+            card = {} if path is None else read_card(path).preprocessing
+            hop_frames(one.hop_s, GaitPreprocessing.from_card(card))
 
 
 def make_analyzer(settings: AnalyzerSettings) -> Analyzer:

@@ -32,7 +32,7 @@ from jack_stream.window.spec import Window
 if TYPE_CHECKING:
     from jack_stream.models.bpm_gcn_steps import GaitSteps, State
 
-__all__ = ["GaitStepsAnalyzer"]
+__all__ = ["GaitStepsAnalyzer", "hop_frames"]
 
 LEAST_FRAMES = 16
 """Shorter steps would be cheaper still, but drift away from what the whole window would say."""
@@ -84,7 +84,7 @@ class GaitStepsAnalyzer(GaitAnalyzer):
         from jack_stream.models.bpm_gcn_steps import GaitSteps  # noqa: PLC0415
 
         super().__init__(model, settings)
-        frames = _hop_frames(settings.hop_s, self.preprocessing)
+        frames = hop_frames(settings.hop_s, self.preprocessing)
         hop_ns = round(frames / self.preprocessing.frame_rate_hz * NS_PER_S)
         self.spec = replace(self.spec, hop_ns=hop_ns)
         self._step = Step(model, "step", partial(_run, GaitSteps(model.module)))
@@ -173,20 +173,31 @@ def _state_of(found: Arrays, row: int) -> State:
     return tuple(found[name][[row]] for name in sorted(found) if name.startswith(_STATE))
 
 
-def _hop_frames(hop_s: float | None, preprocessing: GaitPreprocessing) -> int:
-    """A hop's frames.
+def hop_frames(hop_s: float | None, preprocessing: GaitPreprocessing) -> int:
+    """How many frames a hop takes up.
+
+    Args:
+        hop_s: as configured; the shortest hop if None.
+        preprocessing: of the weights' card.
 
     Raises:
         ConfigError: they are no whole number of steps, too few, or a whole window.
     """
-    rate = preprocessing.frame_rate_hz
-    frames = LEAST_FRAMES if hop_s is None else round(hop_s * rate)
-    is_whole = hop_s is None or abs(hop_s * rate - frames) < _WHOLE
-    if is_whole and frames % _STEP_FRAMES == 0 and LEAST_FRAMES <= frames < preprocessing.frames:
+    rate, window = preprocessing.frame_rate_hz, preprocessing.frames
+    wanted_s = LEAST_FRAMES / rate if hop_s is None else hop_s
+    frames = round(wanted_s * rate)
+    is_whole = abs(wanted_s * rate - frames) < _WHOLE
+    if is_whole and frames % _STEP_FRAMES == 0 and LEAST_FRAMES <= frames < window:
         return frames
+    if window <= LEAST_FRAMES:
+        raise ConfigError(
+            f"analyzers: steps of bpm-gcn take {LEAST_FRAMES} frames, but the windows of these"
+            f" weights have {window}",
+            hint='Leave form = "steps" out.',
+        )
     raise ConfigError(
-        f"analyzers: hop_s = {hop_s:g}, but steps of bpm-gcn take {LEAST_FRAMES},"
+        f"analyzers: hop_s = {wanted_s:g}, but steps of bpm-gcn take {LEAST_FRAMES},"
         f" {LEAST_FRAMES + _STEP_FRAMES} ... frames of {1 / rate:.4g} s, less than a window's"
-        f" {preprocessing.frames}",
+        f" {window}",
         hint=f"Set hop_s to {LEAST_FRAMES / rate:.4f}, or leave it out.",
     )

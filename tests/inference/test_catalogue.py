@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +32,34 @@ def test_an_unknown_method_is_answered_with_the_one_that_was_meant() -> None:
 def test_a_method_without_a_step_form_is_refused_one() -> None:
     with pytest.raises(ConfigError, match="mart has no step form"):
         catalogue.check_methods([AnalyzerSettings(method="mart", form="steps")])
+
+
+@pytest.mark.parametrize("hop_s", [0.5, 0.8, 3.2])
+def test_a_hop_that_steps_can_not_take_is_refused_before_anything_is_loaded(hop_s: float) -> None:
+    with pytest.raises(ConfigError, match="hop_s"):
+        catalogue.check_methods(
+            [AnalyzerSettings(method="bpm-gcn", bundle="default", form="steps", hop_s=hop_s)]
+        )
+
+
+def test_a_hop_that_steps_can_take_depends_on_the_weights_card(tmp_path: Path) -> None:
+    shipped = catalogue.shipped_bundle("bpm-gcn")
+    assert shipped is not None
+    card = (shipped / "card.toml").read_text(encoding="utf-8")
+    for rate, frames, fault in (
+        (30.0, 48, ""),
+        (15.0, 48, "hop_s = 0.5333"),
+        (15.0, 16, "have 16"),
+    ):
+        changed = card.replace("frame_rate_hz = 15.0", f"frame_rate_hz = {rate}")
+        changed = changed.replace("frames = 48", f"frames = {frames}")
+        (tmp_path / "card.toml").write_text(changed, encoding="utf-8")
+        hop_s = 16 / 30 if frames == 48 else None
+        settings = AnalyzerSettings(
+            method="bpm-gcn", bundle=str(tmp_path), form="steps", hop_s=hop_s
+        )
+        with pytest.raises(ConfigError, match=fault) if fault else nullcontext():
+            catalogue.check_methods([settings])
 
 
 def test_the_configuration_chooses_the_form() -> None:
