@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from jack_stream.cli.options import SetOption
 from jack_stream.config import Config, loads
 from jack_stream.errors import SourceError, UsageError
-from jack_stream.events.schema import AnyEvent, Event, encode
+from jack_stream.events.schema import Alert, AnyEvent, Event, encode
 from jack_stream.service.signals import stop_on_signals
 from jack_stream.wire.messages import Health
 
@@ -100,10 +100,10 @@ def analyze(
     judge.tell()
     typer.echo(f"{len(events)} events are in {out}.")
     if picture is not None and events:
-        save_timeline(events, picture)
+        save_timeline(events, picture, alerts=judge.alerts or ())
         typer.echo(f"The timeline is drawn in {picture}.")
     if report is not None:
-        _write_report(report, file, configured, events, show_faces=show_faces)
+        _write_report(report, file, configured, events, judge.alerts, show_faces=show_faces)
         typer.echo(f"The report is {report}.")
     sys.exit(code)
 
@@ -118,7 +118,13 @@ def _check_paths(file: Path, written: Mapping[str, Path | None]) -> None:
 
 
 def _write_report(
-    path: Path, file: Path, config: Config, events: list[Event], *, show_faces: bool
+    path: Path,
+    file: Path,
+    config: Config,
+    events: list[Event],
+    alerts: Sequence[Alert] | None,
+    *,
+    show_faces: bool,
 ) -> None:
     from jack_stream.inference.catalogue import bundle_path  # noqa: PLC0415
     from jack_stream.view.faces import FaceBlur  # noqa: PLC0415 - imports MediaPipe
@@ -136,7 +142,7 @@ def _write_report(
         with ExitStack() as stack:
             change = np.copy if show_faces else stack.enter_context(FaceBlur())
             frames = take(file, choose(events), change)
-    write_report(path, file, events, frames, cards, purpose=config.purpose)
+    write_report(path, file, events, frames, cards, alerts=alerts, purpose=config.purpose)
 
 
 def _configuration(

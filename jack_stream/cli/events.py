@@ -9,7 +9,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Annotated, Any
@@ -96,7 +96,7 @@ def events(
         name, after = _start(path, wanted, limit)
         if picture is not None:
             with JournalReader(path) as reader:
-                plot(_matching(reader, after, wanted), picture)
+                plot(_about(reader, after, wanted), picture)
             return
         show = _printer(as_json=as_json, as_csv=as_csv)
         while True:
@@ -155,6 +155,13 @@ def _matching(reader: JournalReader, after: int, wanted: _Wanted) -> Iterator[An
             if wanted.since_ns <= event.published_at_ns < wanted.until_ns:
                 yield event
         after = page.up_to
+
+
+def _about(reader: JournalReader, after: int, wanted: _Wanted) -> Iterator[AnyEvent]:
+    """What matches, and the alerts about the wanted method, which are no method's own."""
+    for event in _matching(reader, after, replace(wanted, method=None)):
+        if wanted.method in (None, event.model.method):
+            yield event
 
 
 def _print_all(

@@ -14,6 +14,7 @@ from jack_stream.config import Config, RuleSettings
 from jack_stream.events.actions import Actions
 from jack_stream.events.rules import RuleBook
 from jack_stream.events.schema import Alert, Event
+from jack_stream.view.spans import spans
 
 __all__ = ["Judge", "judge_by"]
 
@@ -68,6 +69,11 @@ class Judge(Closing):
         self._alerts += alerts
         return alerts
 
+    @property
+    def alerts(self) -> Sequence[Alert] | None:
+        """All that were given, in their order; None if there were to be no rules."""
+        return None if self._silent else self._alerts
+
     def finish(self, stop: threading.Event) -> None:
         """Wait until all actions are done, or it is time to stop."""
         while self._actions.unfinished and not stop.wait(_SLICE_S):
@@ -77,14 +83,12 @@ class Judge(Closing):
         """Print a line per alert, with the times in the file, and which action failed."""
         if self._silent:
             return
-        for began in (one for one in self._alerts if one.state == "began"):
-            ends = (one for one in self._alerts if one.state == "ended" and _about(one, began))
-            end = next((one for one in ends if one.since_ns == began.since_ns), None)
-            until = "the end" if end is None else f"{_media_s(end):.1f} s"
-            who = "the scene" if began.person is None else f"person {began.person}"
+        for span in spans(self._alerts):
+            began = span.began
+            until = "the end" if span.end_s is None else f"{span.end_s:.1f} s"
             noise = "" if began.model.trained else "; UNTRAINED: noise"
             typer.echo(
-                f"ALERT {began.rule}: {who}, {_media_s(began):.1f} s to {until}"
+                f"ALERT {began.rule}: {span.who.name}, {span.start_s:.1f} s to {until}"
                 f" ({began.model.method}: {' + '.join(began.labels)} {began.value:.0%}{noise})"
             )
         if not self._alerts:
@@ -95,16 +99,3 @@ class Judge(Closing):
     def close(self) -> None:
         """Give up what is not done."""
         self._actions.close()
-
-
-def _about(one: Alert, other: Alert) -> bool:
-    return (one.rule, one.model.method, one.person) == (
-        other.rule,
-        other.model.method,
-        other.person,
-    )
-
-
-def _media_s(alert: Alert) -> float:
-    """When it began or ended, in seconds from the file's beginning."""
-    return alert.window.end_s + (alert.at_ns - alert.window.end_ns) / 1e9

@@ -14,9 +14,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import jack_stream
 from jack_stream.config import PurposeSettings
 from jack_stream.errors import SourceError
-from jack_stream.events.schema import Event, EventSegment
+from jack_stream.events.schema import Alert, Event, EventSegment
 from jack_stream.view.groups import Who, by_whom
 from jack_stream.view.keyframes import KeyFrame
+from jack_stream.view.spans import spans
 from jack_stream.view.timeline import draw_timeline
 from jack_stream.weights import Card
 
@@ -43,6 +44,7 @@ def write_report(
     frames: Sequence[KeyFrame],
     cards: Mapping[str, Card],
     *,
+    alerts: Sequence[Alert] | None = None,
     purpose: PurposeSettings = PurposeSettings(),  # noqa: B008 - frozen
 ) -> None:
     """Write the page.
@@ -53,6 +55,7 @@ def write_report(
         events: what was said of it, in any order; may be empty.
         frames: key frames, in the order of their times.
         cards: of the bundles, by SHA-256 of their tensors as events name them.
+        alerts: what rules said of it, in any order; None if there was no rule.
         purpose: what for, as the configuration states it.
 
     Raises:
@@ -69,7 +72,8 @@ def write_report(
         events=len(events),
         untrained=any(not event.model.trained for event in events),
         degraded=sum(bool(event.degraded) for event in events),
-        timeline=_svg(events) if events else "",
+        timeline=_svg(events, alerts or ()) if events else "",
+        spans=None if alerts is None else spans(alerts),
         rows=[_row(who, found) for who, found in by_whom(events).items()],
         frames=[(frame.moment, base64.b64encode(frame.jpeg).decode()) for frame in frames],
         segments=_segments(events),
@@ -105,8 +109,8 @@ def _segments(events: Sequence[Event]) -> list[tuple[Who, EventSegment]]:
     ]
 
 
-def _svg(events: Sequence[Event]) -> str:
+def _svg(events: Sequence[Event], alerts: Sequence[Alert]) -> str:
     buffer = io.StringIO()
-    draw_timeline(events).savefig(buffer, format="svg", metadata={"Date": None})
+    draw_timeline(events, alerts=alerts).savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]  # without the XML prologue, which HTML has no place for

@@ -9,9 +9,9 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jack_stream.clock import NS_PER_S
 from jack_stream.events.schema import Alert, Event, EventSegment, EventWindow
-from jack_stream.view.groups import Who, by_whom
+from jack_stream.view.groups import by_whom
+from jack_stream.view.spans import about, media_s
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,7 +74,7 @@ def draw_timeline(
     for axis, (who, found) in zip(axes, groups.items(), strict=True):
         axis.set_title(f"{who.stream}: {who.method}, {who.name}", loc="left", fontsize=10)
         _draw(axis, found, scale)
-        _mark_alerts(axis, [one for one in alerts if _about(one) == who], scale)
+        _mark_alerts(axis, [one for one in alerts if about(one) == who], scale)
     if clock:
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415
 
@@ -140,15 +140,10 @@ def _mark_untrained(axis: Any, found: Sequence[Event], scale: _Scale) -> None:
     )  # fmt: skip
 
 
-def _about(alert: Alert) -> Who:
-    return Who(alert.stream, alert.model.method, alert.person)
-
-
 def _mark_alerts(axis: Any, alerts: Sequence[Alert], scale: _Scale) -> None:
     """A line with the rule's name where an alert began, a dotted one where it ended."""
     for alert in alerts:
-        since_end_ns = alert.at_ns - alert.window.end_ns
-        at = scale(alert.at_ns, alert.window.end_s + since_end_ns / NS_PER_S)
+        at = scale(alert.at_ns, media_s(alert))
         began = alert.state == "began"
         axis.axvline(at, color="black", linewidth=1.5, linestyle="-" if began else ":")
         if began:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -32,7 +33,7 @@ def _event(seq: int, person: int, *, trained: bool = True) -> Event:
     )
 
 
-def _journal(path: Path, events: list[AnyEvent]) -> Path:
+def _journal(path: Path, events: Sequence[AnyEvent]) -> Path:
     with Journal(path) as journal:
         journal.keep(events, {})
     return path
@@ -106,7 +107,7 @@ def test_what_can_not_be_drawn_is_said(
 
 def test_alerts_are_drawn(tmp_path: Path) -> None:
     events = [_event(seq, 2) for seq in range(6)]
-    without = _journal(tmp_path / "without.sqlite", list(events))
+    without = _journal(tmp_path / "without.sqlite", events)
     marked = alert(person=2, at_ns=events[3].window.end_ns, window=events[3].window)
     path = _journal(tmp_path / "with.sqlite", [*events, marked])
     assert "6 events, 0 alerts" in _plot(without, tmp_path / "without.png").output
@@ -115,6 +116,15 @@ def test_alerts_are_drawn(tmp_path: Path) -> None:
         np.asarray(cv2.imread(str(tmp_path / name)), int) for name in ("without.png", "with.png")
     )
     assert (np.abs(plain - shown).max(axis=2) > 50).sum() > 300
+    of_gait = _plot(path, tmp_path / "of-gait.png", "--method", "bpm-gcn")
+    assert "6 events, 1 alert," in of_gait.output
+    assert (tmp_path / "of-gait.png").read_bytes() == (tmp_path / "with.png").read_bytes()
+
+
+def test_a_methods_picture_has_no_alerts_about_others(tmp_path: Path) -> None:
+    other = event(method="mart", person=2, start_s=_START_S)
+    path = _journal(tmp_path / "events.sqlite", [_event(0, 2), other, alert(person=2)])
+    assert "1 event, 0 alerts" in _plot(path, tmp_path / "a.png", "--method", "mart").output
 
 
 def test_a_crowd_is_too_much_for_one_picture(tmp_path: Path) -> None:

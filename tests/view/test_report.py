@@ -16,7 +16,7 @@ from jack_stream.inference.catalogue import shipped_bundle
 from jack_stream.view.keyframes import KeyFrame, choose
 from jack_stream.view.report import write_report
 from jack_stream.weights import read_bundle
-from tests.events.making import event
+from tests.events.making import alert, event
 
 
 class _Page(HTMLParser):
@@ -82,6 +82,30 @@ def test_a_stretch_that_two_windows_found_stands_once(tmp_path: Path) -> None:
     events = [event(n, start_s=float(n), segments=(stretch,)) for n in range(2)]
     page = _written(tmp_path, events, [], {})
     assert page.text.count("sad 0.0 s to 2.0 s 1.50") == 1
+
+
+def test_alerts_stand_on_it_with_what_ended_them(tmp_path: Path) -> None:
+    second = 10**9
+    events = [event(n, start_s=float(n)) for n in range(6)]
+    began = alert(since_ns=2 * second, at_ns=3 * second, window=events[1].window)
+    ended = alert(
+        1, since_ns=2 * second, at_ns=5 * second, window=events[3].window, state="ended",
+        reason="below",
+    )  # fmt: skip
+    lasting = alert(2, rule="<b>worse", person=None, at_ns=6 * second, window=events[4].window)
+    page = _written(tmp_path, events, [], {}, alerts=[lasting, ended, began])
+    assert "unhappy person 1 bpm-gcn 3.0 s to 5.0 s sad or angry 75 %" in page.text
+    assert "<b>worse the scene bpm-gcn 6.0 s to the end" in page.text
+    assert page.text.index("unhappy person") < page.text.index("<b>worse")
+    assert "alert: unhappy" in (tmp_path / "out.html").read_text(encoding="utf-8"), (
+        "in the timeline"
+    )
+
+
+def test_no_alert_is_said_where_there_are_rules(tmp_path: Path) -> None:
+    said = "No rule gave an alert."
+    assert said in _written(tmp_path, [event()], [], {}, alerts=[]).text
+    assert said not in _written(tmp_path, [event()], [], {}).text
 
 
 def test_it_fetches_nothing_and_shows_its_pictures(tmp_path: Path) -> None:
