@@ -66,5 +66,6 @@ if ! has_library libGL.so.1 || ! has_library libgthread-2.0.so.0; then
     printf "opencv-python ; sys_platform == 'never'\n" >"$venv/without-libgl.txt"
     set -- "$@" --overrides "$venv/without-libgl.txt" "opencv-python-headless==$version"
 fi
-"$venv/bin/uv" pip install -q "$@"
+# Compiled to bytecode at once: whoever may not write here, as a service, would do it at each start.
+"$venv/bin/uv" pip install -q --compile-bytecode "$@"
 say "everything is in $venv"
