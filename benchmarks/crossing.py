@@ -2,112 +2,56 @@
 
     python -m benchmarks.crossing [--rounds 3] [--seconds 2] [--views]
 
-The first table compares what this project does (ipc, buffers that Python does not copy) with a ring
-in shared memory whose descriptors go the same way: the sender copies each picture into a slot, and
-the reader either looks at it there, which is safe only until the sender comes round again, or
-copies it out. As in benchmarks/transport.py: as fast as they go, then at 30 frames per second.
+The first table compares pictures that the reader looks at in the sender's memory, of which only
+descriptors are sent, with pictures whose bytes go through the socket, from and to buffers that
+Python does not copy (as they do to readers from elsewhere). The processes are otherwise the same.
 
-With --views: what a camera costs whose pictures are looked at by networks of 112 pixels, per
-picture, at 25 a second: shrunk by the reader (once for each of three methods, or for one) or by the
-sender, as it is now. CPU is user and system time of both processes.
+With --views: a network that looks at 112 or 224 pixels of a camera's picture. The sender makes it
+small, as it is now, or the reader does; next to imagezmq, whose reader has to.
+
+As in benchmarks/transport.py: as fast as they go, then at 30 frames per second, in turns. CPU is
+user and system time; MB are the camera's.
 """
 
 from __future__ import annotations
 
-import itertools
-import statistics
 import threading
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.transport import (
+    ELSEWHERE,
     Contestant,
     MonotonicClock,
     Read,
     Reader,
     Size,
     compare,
-    measure,
+    installed,
     noise,
     paces,
+    read_imagezmq,
     read_ours,
+    send_imagezmq,
     send_ours,
 )
-from jack_stream.features.spatial import centre_view
 from jack_stream.features.views import VIEWS
-from jack_stream.wire.messages import Frame, Kind
+from jack_stream.wire.codec import KIND_OF_VIEW
+from jack_stream.wire.messages import Frame, View
 from jack_stream.wire.policy import Policy
 from jack_stream.wire.publisher import Publisher
 from jack_stream.wire.receiver import Receiver
 
 SIZES = {"640x480": (480, 640), "1280x720": (720, 1280), "1920x1080": (1080, 1920)}
-CAMERAS = {"640x360": (360, 640), "1280x720": (720, 1280)}
-CAMERA_FPS = 25
-_SLOTS = 8
-_HEAD = 64  # bytes before the slots: how many pictures the reader is done with, height, width
+CAMERAS = {"1280x720": (720, 1280)}
+SIDES: tuple[View, ...] = ("112", "224")
 
-
-def _ring(endpoint: str) -> Path:
-    name = "".join(c for c in endpoint if c.isalnum())  # of a random folder
-    return Path("/dev/shm", f"jack-{name}")  # noqa: S108 - memory is what is measured
-
-
-def _slots(ring: Path, size: Size) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    head = np.memmap(ring, np.int64, "r+", shape=(3,))
-    return head, np.memmap(ring, np.uint8, "r+", _HEAD, (_SLOTS, *size, 3))
-
-
-def _send_ring(endpoint: str, size: Size, fps: float | None) -> None:
-    _ring(endpoint).write_bytes(bytes(_HEAD + _SLOTS * size[0] * size[1] * 3))
-    head, slots = _slots(_ring(endpoint), size)
-    head[:] = (0, *size)
-    image = noise(size)
-    with Publisher(
-        endpoint, "door", policy=Policy.LOSSLESS, clock=MonotonicClock(), wait_for=1
-    ) as publisher:
-        publisher.wait_for_receivers(threading.Event())
-        for number, _ in enumerate(paces(fps)):
-            while number - int(head[0]) >= _SLOTS:
-                time.sleep(20e-6)
-            now_ns = time.monotonic_ns()
-            slots[number % _SLOTS] = image
-            publisher.frame(np.full((1, 1, 3), number % _SLOTS, np.uint8), now_ns)
-
-
-@contextmanager
-def _read_ring(endpoint: str, *, copies: bool) -> Iterator[Reader]:
-    with Receiver([endpoint], {"frame"}, policy=Policy.LOSSLESS) as receiver:
-        first = receiver.get(30)
-        ring = _ring(endpoint)
-        _, height, width = np.fromfile(ring, np.int64, 3)
-        head, slots = _slots(ring, (int(height), int(width)))
-        ring.unlink()
-        head[0] += first is not None
-
-        def read() -> Read:
-            message = receiver.get(30)
-            if not isinstance(message, Frame):
-                raise TimeoutError(f"no frame from {endpoint} in 30 s")
-            image = slots[message.image[0, 0, 0]]
-            head[0] += 1
-            return Read(message.stamp.captured_at_ns, image.copy() if copies else image)
-
-        yield read
-
-
-RINGS = (
-    Contestant("ipc, as it is", "ipc", send_ours, read_ours),
-    Contestant(
-        "shared memory, looked at in place", "ipc", _send_ring, partial(_read_ring, copies=False)
-    ),
-    Contestant("shared memory, copied out", "ipc", _send_ring, partial(_read_ring, copies=True)),
+CROSSINGS = (
+    Contestant("in the sender's memory", "ipc", send_ours, read_ours),
+    Contestant("bytes over ipc", "ipc", send_ours, partial(read_ours, access=ELSEWHERE)),
 )
 
 
@@ -127,49 +71,45 @@ def _send_views(endpoint: str, size: Size, fps: float | None) -> None:
 
 
 @contextmanager
-def _read_views(endpoint: str, *, kind: Kind, methods: int) -> Iterator[Reader]:
-    with Receiver([endpoint], {kind}, policy=Policy.LOSSLESS) as receiver:
+def _read_views(endpoint: str, *, view: View) -> Iterator[Reader]:
+    with Receiver([endpoint], {KIND_OF_VIEW[view]}, policy=Policy.LOSSLESS) as receiver:
 
         def read() -> Read:
             message = receiver.get(30)
             if not isinstance(message, Frame):
-                raise TimeoutError(f"no frame from {endpoint} in 30 s")
-            image = message.image
-            for _ in range(methods):
-                image = centre_view(message.image)
-            return Read(message.stamp.captured_at_ns, image)
+                raise TimeoutError(f"no view from {endpoint} in 30 s")
+            return Read(message.stamp.captured_at_ns, message.image)
 
         yield read
 
 
-def _way(name: str, kind: Kind, methods: int) -> Contestant:
-    read = partial(_read_views, kind=kind, methods=methods)
-    return Contestant(name, "ipc", _send_views, read)
+@contextmanager
+def _read_and_shrink(
+    endpoint: str, *, reader: Callable[[str], AbstractContextManager[Reader]], view: View
+) -> Iterator[Reader]:
+    with reader(endpoint) as read_whole:
+
+        def read() -> Read:
+            captured_at_ns, image = read_whole()
+            return Read(captured_at_ns, VIEWS[view](image))
+
+        yield read
 
 
-WAYS = (
-    _way("view, made by the sender", "view.112", 0),
-    _way("picture, shrunk for one method", "frame", 1),
-    _way("picture, shrunk for three", "frame", 3),
-)
-
-
-def _compare_views(rounds: int, seconds: float) -> None:
-    print("| picture | what crosses | MB/s | sender ms/picture | reader ms/picture |")
-    print("|---" * 5 + "|")
-    for label, size in CAMERAS.items():
-        found: dict[str, list[tuple[float, float]]] = {}
-        for _, way in itertools.product(range(rounds), WAYS):
-            turn = measure(way, size, CAMERA_FPS, seconds)
-            costs = (turn.sender_cpu_s / turn.frames, turn.receiver_cpu_s / turn.frames)
-            found.setdefault(way.name, []).append(costs)
-        for way in WAYS:
-            side = (112, 112) if way is WAYS[0] else size
-            rate = CAMERA_FPS * side[0] * side[1] * 3 / 1e6
-            sender, reader = (
-                statistics.median(cost[i] for cost in found[way.name]) * 1e3 for i in (0, 1)
-            )
-            print(f"| {label} | {way.name} | {rate:.1f} | {sender:.2f} | {reader:.2f} |")
+def _ways(view: View) -> Iterator[Contestant]:
+    """How a network gets at its view of a camera's pictures."""
+    yield Contestant(
+        f"JACK Stream, {view} made by the sender",
+        "ipc",
+        _send_views,
+        partial(_read_views, view=view),
+    )
+    for name, send, reader, needs in (
+        ("JACK Stream", send_ours, read_ours, "zmq"),
+        ("imagezmq, REQ/REP", send_imagezmq, read_imagezmq, "imagezmq"),
+    ):
+        shrinks = partial(_read_and_shrink, reader=reader, view=view)
+        yield Contestant(f"{name}, {view} made by the reader", "ipc", send, shrinks, needs)
 
 
 def main() -> None:
@@ -179,9 +119,9 @@ def main() -> None:
     parser.add_argument("--views", action="store_true", help="what views save")
     options = parser.parse_args()
     if options.views:
-        _compare_views(options.rounds, options.seconds)
+        compare(installed([way for view in SIDES for way in _ways(view)]), CAMERAS, options)
     else:
-        compare(RINGS, SIZES, options)
+        compare(CROSSINGS, SIZES, options)
 
 
 if __name__ == "__main__":

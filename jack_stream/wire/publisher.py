@@ -8,11 +8,13 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
+import structlog
 import zmq
 from numpy.typing import NDArray
 
@@ -23,8 +25,10 @@ from jack_stream.errors import ConfigError
 from jack_stream.wire.access import Access, Link
 from jack_stream.wire.codec import KIND_OF_VIEW, MAX_PARTS_BYTES, Part, decode, encode
 from jack_stream.wire.endpoint import bind
+from jack_stream.wire.lender import INVITATION, Lender
 from jack_stream.wire.messages import Audio, End, Frame, Kind, Message, Poses, Stamp, View
 from jack_stream.wire.policy import Policy
+from jack_stream.wire.slots import SLOT_BYTES
 
 __all__ = ["BYE", "HELLO", "HIGH_WATER_MARK", "Publisher", "Views", "flush"]
 
@@ -43,6 +47,8 @@ HIGH_WATER_MARK = 64
 """Messages per receiver in either socket. Freshness is the receiver's work, not this number's."""
 _RETRY_S = 0.002
 _MOST_OBLONG = 64
+_SLOT_WAIT_S = 0.1
+_log = structlog.get_logger()
 _PATIENCE_S = {Policy.LIVE: 1.0, Policy.LOSSLESS: 60.0}
 
 
@@ -93,7 +99,11 @@ class Publisher(Closing):
         self._clock = clock
         self._wait_for = wait_for
         self._views = views or {}
-        self._asked: set[bytes] = set()
+        self._asked: Counter[bytes] = Counter()
+        self._willing: set[bytes] = set()
+        self._lender: Lender | None = None
+        self._lends = access is None  # who connects to a gate is on another machine
+        self._slot_wait_s = _SLOT_WAIT_S if policy is Policy.LOSSLESS else 0.0
         self._next_seq: dict[Kind, int] = {}
         self._receivers: set[bytes] = set()
         self._ended: set[bytes] = set()
@@ -102,7 +112,7 @@ class Publisher(Closing):
         self._closed = threading.Event()
         self._stop = threading.Event()
         self._socket = (context or zmq.Context.instance()).socket(zmq.XPUB)
-        self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        self._socket.setsockopt(zmq.XPUB_VERBOSER, 1)
         self._socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PARTS_BYTES)
         if policy is Policy.LOSSLESS:
@@ -204,7 +214,9 @@ class Publisher(Closing):
         with self._lock:
             if not self._closed.is_set():
                 self._hear()
-            asked = [one for one in self._views if f"{KIND_OF_VIEW[one]}.".encode() in self._asked]
+            asked = [
+                one for one in self._views if self._asked[f"{KIND_OF_VIEW[one]}.".encode()] > 0
+            ]
         for view in asked:
             self.send_parts(encode(replace(frame, image=self._views[view](frame.image), view=view)))
 
@@ -214,23 +226,29 @@ class Publisher(Closing):
         Returns:
             False if the publisher was closed, or told to stop, before a slow receiver had room.
         """
-        while not self._closed.is_set():
-            with self._lock:
-                if self._closed.is_set():
-                    break
-                self._hear()
-                try:
-                    self._socket.send_multipart(list(parts), flags=zmq.NOBLOCK, copy=False)
-                except zmq.Again:
-                    pass  # only lossless sockets say so: a receiver is full
-                else:
-                    self.counters["sent"] += 1
-                    if bytes(parts[0]).startswith(b"end."):
-                        self._ended.add(decode(parts).stamp.session.encode())
+        slot: int | None = None
+        try:
+            while not self._closed.is_set():
+                with self._lock:
+                    if self._closed.is_set():
+                        break
+                    self._hear()
+                    lender = self._lender_of(parts)
+                    if lender is None:
+                        has_sent = self._has_sent(parts)
+                    else:
+                        slot = lender.put(parts[2], self._slot_wait_s) if slot is None else slot
+                        has_sent = self._has_sent(lender.lent(parts, slot))
+                        if has_sent:
+                            lender.sent(slot, self._willing)
+                            slot = None
+                if has_sent:
                     return True
-            if self._stop.wait(_RETRY_S):
-                break
-        return False
+                if self._stop.wait(_RETRY_S):
+                    break
+            return False
+        finally:
+            self._free(slot)
 
     def unblock_on(self, stop: threading.Event) -> None:
         """Let sends that wait for a full receiver give up once ``stop`` is set."""
@@ -263,6 +281,8 @@ class Publisher(Closing):
             if self._link is not None:
                 self._link.close()
             self._socket.close(linger=int(linger_s * 1000))
+            if self._lender is not None:
+                self._lender.close()
 
     def _is_done(self) -> bool:
         """Whether all receivers that listen for ends have those that were sent."""
@@ -271,6 +291,41 @@ class Publisher(Closing):
             names = {name.removeprefix(HELLO) for name in self._receivers}
             wanted = {b"%s.%s" % (name, end) for name in names for end in self._ended}
             return all(bye in self._byes for bye in wanted if not bye.startswith(b"-"))
+
+    def _lender_of(self, parts: Sequence[Part]) -> Lender | None:
+        """Who lends this to all who get it, if it is a picture that all of them can see so."""
+        topic = bytes(parts[0])
+        if not self._lends or not self._willing or not topic.startswith(b"frame."):
+            return None
+        if self._lender is None:
+            try:
+                self._lender = Lender()
+            except OSError as error:
+                self._lends = False
+                _log.warning("pictures go through the socket", cause=error.strerror)
+                return None
+        self._lender.tend()
+        self._lender.invite(self._willing, self._has_sent)
+        listeners = sum(n for asked, n in self._asked.items() if topic.startswith(asked))
+        everyone = listeners == len(self._willing) and self._lender.names >= self._willing
+        fits = len(parts) == 3 and 0 < len(parts[2]) <= SLOT_BYTES
+        return self._lender if everyone and fits else None
+
+    def _free(self, slot: int | None) -> None:
+        if slot is not None and self._lender is not None:
+            with self._lock:
+                self._lender.free(slot)
+
+    def _has_sent(self, parts: Sequence[Part]) -> bool:
+        """Whether there was room for a message."""
+        try:
+            self._socket.send_multipart(list(parts), flags=zmq.NOBLOCK, copy=False)
+        except zmq.Again:  # only lossless sockets say so: a receiver is full
+            return False
+        self.counters["sent"] += not bytes(parts[0]).startswith(INVITATION)
+        if bytes(parts[0]).startswith(b"end."):
+            self._ended.add(decode(parts).stamp.session.encode())
+        return True
 
     def _stamp(self, seq: int, captured_at_ns: int, origin_ns: int) -> Stamp:
         return Stamp(self.stream, seq, captured_at_ns, self.session, origin_ns)
@@ -297,7 +352,9 @@ class Publisher(Closing):
                     self._receivers.discard(said[1:])
             elif said[0] and said[1:].startswith(BYE):
                 self._byes.add(said[1:].removeprefix(BYE))
-            elif said[0]:
-                self._asked.add(said[1:])
+            elif said[1:].startswith(INVITATION):
+                name = said[1:].removeprefix(INVITATION)
+                (self._willing.add if said[0] else self._willing.discard)(name)
             else:
-                self._asked.discard(said[1:])
+                self._asked[said[1:]] += 1 if said[0] else -1
+                self._asked += Counter()  # without those that nobody asks for any more

@@ -16,6 +16,7 @@ from jack_stream import trace
 from jack_stream.closing import Closing
 from jack_stream.errors import ConfigError, WireError
 from jack_stream.wire.access import HERE, Access, Link
+from jack_stream.wire.borrower import Borrower
 from jack_stream.wire.codec import MAX_PARTS_BYTES, Part, decode, kind_of
 from jack_stream.wire.messages import End, Kind, Message
 from jack_stream.wire.policy import Policy
@@ -41,7 +42,7 @@ _log = structlog.get_logger()
 
 
 class Received(NamedTuple):
-    """A message, decoded and as it came."""
+    """A message, decoded and in its parts."""
 
     message: Message
     parts: list[Part]
@@ -108,6 +109,10 @@ class Receiver(Closing):
         except ConfigError:
             self._socket.close()
             raise
+        self._borrower = Borrower()
+        if "frame" in kinds and access is HERE:
+            for topic in self._borrower.topics:
+                self._socket.subscribe(topic)
         for kind in kinds:
             self._socket.subscribe(f"{kind}.")
         if awaited:
@@ -165,16 +170,21 @@ class Receiver(Closing):
                 for link in self._links:
                     link.tend()
                 if not self._socket.poll(_POLL_MS):
+                    self._borrower.tend()
                     continue
                 frames = self._socket.recv_multipart(copy=False)
                 self._take([frame.buffer for frame in frames])
             for link in self._links:
                 link.close()
+        self._borrower.close()
 
     def _take(self, parts: list[Part]) -> None:
         began_ns = trace.now_ns()
         try:
-            message = decode(parts)
+            resolved = self._borrower.resolve(parts)
+            if resolved is None:
+                return
+            message = decode(resolved)
         except WireError as error:
             with self._changed:
                 self.received += 1
@@ -195,7 +205,7 @@ class Receiver(Closing):
             elif len(queue) >= limit:
                 queue.popleft()
                 self.dropped["superseded"] += 1
-            queue.append((self.received, Received(message, parts)))
+            queue.append((self.received, Received(message, resolved)))
             self._changed.notify_all()
         trace.message("receive", message, began_ns)
         if isinstance(message, End):
