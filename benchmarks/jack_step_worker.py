@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from step_clock import answer
-from training_data import gait_batch, sentiment_video
+from training_data import EMOTIONS, VOICES, gait_batch, sentiment_video, voice_batch
 
 from jack_stream import runtime
 
@@ -72,10 +72,34 @@ def sentiment() -> Callable[[int], float]:
     return step
 
 
+def voice() -> Callable[[int], float]:
+    from jack_stream.models.registry import create  # noqa: PLC0415 - imports Jittor
+    from trainers.loop import make_optimizer  # noqa: PLC0415
+    from trainers.losses.class_weights import weighted_mean  # noqa: PLC0415
+    from trainers.losses.cross_entropy import cross_entropy  # noqa: PLC0415
+    from trainers.recipe import read_recipe  # noqa: PLC0415
+    from trainers.vaanet_audio.recipe import VoiceRecipe  # noqa: PLC0415
+
+    recipe, jt = read_recipe(VoiceRecipe, "vaanet-audio-speech"), runtime.jittor()
+    module = create("vaanet-audio", **recipe.architecture(EMOTIONS)).module
+    optimizer = make_optimizer(module, recipe.optimizer)
+
+    def losses_of(number: int) -> Mapping[str, Any]:
+        batch = voice_batch(number)
+        targets = jt.array(batch["targets"])
+        losses = cross_entropy(module(jt.array(batch["audio"]), VOICES)["logits"], targets)
+        return {"total": weighted_mean(losses, targets, batch["weights"])}
+
+    return lambda number: take(optimizer, [lambda: losses_of(number)])
+
+
+STEPS = {"bpm-gcn": gait, "tsl-net": sentiment, "vaanet-audio": voice}
+
+
 def main() -> None:
     method, threads = sys.argv[1], int(sys.argv[2])
     runtime.prepare(threads=threads, device="cpu")
-    step = {"bpm-gcn": gait, "tsl-net": sentiment}[method]()
+    step = STEPS[method]()
     jt = runtime.jittor()
 
     def whole(number: int) -> None:

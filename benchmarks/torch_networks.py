@@ -44,12 +44,12 @@ class Residual(nn.Module):
 
 
 def stack(
-    dims: int, depths: Sequence[int], widths: Callable[[int], Sequence[int]]
+    dims: int, depths: Sequence[int], widths: Callable[[int], Sequence[int]], first: int = 64
 ) -> nn.Sequential:
-    blocks, channels = [], 64
+    blocks, channels = [], first
     for stage, depth in enumerate(depths):
         for place in range(depth):
-            sizes = widths(64 * 2**stage)
+            sizes = widths(first * 2**stage)
             stride = 2 if stage and not place else 1
             blocks.append(Residual(dims, channels, sizes, stride))
             channels = sizes[-1]
@@ -66,13 +66,13 @@ def resnet3d_trunk() -> nn.Sequential:
     )
 
 
-def audio_trunk() -> nn.Sequential:
+def audio_trunk(width: int = 64) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(1, 64, (7, 1), (2, 1), (3, 0), bias=False),
-        nn.BatchNorm2d(64),
+        nn.Conv2d(1, width, (7, 1), (2, 1), (3, 0), bias=False),
+        nn.BatchNorm2d(width),
         nn.ReLU(),
         nn.MaxPool2d(3, 2, 1),
-        stack(2, (2, 2, 2, 2), lambda w: (w, w)),
+        stack(2, (2, 2, 2, 2), lambda w: (w, w), width),
     )
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
-from torch_networks import Gait, Sentiment
-from training_data import gait_batch, sentiment_video
+from torch_networks import Attention, Gait, Sentiment, audio_trunk
+from training_data import EMOTIONS, VOICES, gait_batch, sentiment_video, voice_batch
 
 from trainers.losses.tsl_seeds import search_seeds
 
@@ -123,4 +123,47 @@ def gait() -> Callable[[int], float]:
     return step
 
 
-STEPS: dict[str, Callable[[], Callable[[int], float]]] = {"bpm-gcn": gait, "tsl-net": sentiment}
+class Voice(nn.Module):
+    """VAANet's audio stream at the speech bundle's size: 3 pieces of 40 frames, 16 wide."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # In this layout PyTorch's convolutions are faster.
+        self.trunk = audio_trunk(16).to(memory_format=torch.channels_last)
+        self.drop, self.embed, self.norm = nn.Dropout(0.2), nn.Linear(128, 64), nn.BatchNorm1d(64)
+        self.time, self.fc = Attention(64, 3), nn.Linear(64, EMOTIONS)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        pieces = self.trunk(audio.reshape(-1, 1, 40, 40)).mean((2, 3))
+        pieces = self.embed(self.drop(pieces))
+        with torch.no_grad():
+            self.norm(pieces)
+        voices = pieces.reshape(VOICES, -1, 64)
+        centred = voices - voices.mean(1, keepdim=True)
+        voices = centred / (centred.square().mean(1, keepdim=True) + self.norm.eps).sqrt()
+        y = torch.tanh(voices.reshape(-1, 3, 64) * self.norm.weight + self.norm.bias)
+        return self.fc((y * F.relu(self.time(y.transpose(1, 2)))[..., None]).mean(1))
+
+
+def voice() -> Callable[[int], float]:
+    network = Voice()
+    optimizer = torch.optim.Adam(network.parameters(), lr=4e-3, weight_decay=1e-5)
+
+    def step(number: int) -> float:
+        batch = tensors(voice_batch(number))
+        optimizer.zero_grad()
+        weights = (batch["targets"] * batch["weights"]).sum(1)
+        losses = F.cross_entropy(network(batch["audio"]), batch["targets"], reduction="none")
+        loss = (losses * weights).sum() / weights.sum()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+STEPS: dict[str, Callable[[], Callable[[int], float]]] = {
+    "bpm-gcn": gait,
+    "tsl-net": sentiment,
+    "vaanet-audio": voice,
+}

@@ -53,7 +53,7 @@ def measure(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("methods", nargs="*", default=["bpm-gcn", "tsl-net"])
+    parser.add_argument("methods", nargs="*", default=["bpm-gcn", "tsl-net", "vaanet-audio"])
     parser.add_argument("--torch-python", default=os.environ.get("JACK_TORCH_PYTHON", ""))
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--turns", type=int, default=7)

@@ -14,6 +14,19 @@ The recipe takes sixteen videos to a step. Two to a step give the optimizer eigh
 
 GAITS = 32
 
+VOICES, SOUNDS_OF_ONE, EMOTIONS = 2, 16, 9
+
+
+def voice_batch(number: int) -> Arrays:
+    """A batch of the speech bundle's recipe (configs/train/vaanet-audio-speech.toml)."""
+    rng = np.random.default_rng(number)
+    sounds = VOICES * SOUNDS_OF_ONE
+    return {
+        "audio": rng.normal(size=(sounds, 120, 40)).astype(np.float32),
+        "targets": np.eye(EMOTIONS, dtype=np.float32)[rng.integers(0, EMOTIONS, sounds)],
+        "weights": rng.uniform(0.5, 2.0, EMOTIONS).astype(np.float32),
+    }
+
 
 def gait_batch(number: int) -> Arrays:
     """A batch of BPM-GCN's recipe."""

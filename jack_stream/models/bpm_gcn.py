@@ -30,7 +30,7 @@ from jack_stream.models.layers import (
     softmax,
 )
 from jack_stream.models.layers.convolution import Geometry
-from jack_stream.models.layers.paths import FusedPath
+from jack_stream.models.layers.paths import ChannelsLast, FusedPath
 from jack_stream.models.ops import operators
 from jack_stream.runtime import jittor
 
@@ -115,7 +115,7 @@ class AdaptiveGraphConv(Module):
         pairs = path.convolution(x, queries_keys)
         graph = self._adjacency + self.PA
         if not isinstance(path, FusedPath):
-            gathered = _gather(x, pairs, graph, time)
+            gathered = path.enter(_gather(path.leave(x), path.leave(pairs), graph, time))
         elif time is WHOLE_WINDOW:
             gathered = operators().graph_attention(x, pairs, graph, _SUBSETS)
         else:
@@ -313,7 +313,7 @@ class BPMGCN(Module):
     ) -> tuple[Var, Var]:
         """Both streams up to their heads: two feature vectors ``[N, 4 width]``."""
         path = path_for(self)
-        channels = 3 if isinstance(path, FusedPath) else 1
+        channels = 3 if isinstance(path, ChannelsLast) else 1
         p = path.enter(_normalised(posture, self.data_bn_p))
         m = path.enter(_normalised(movement, self.data_bn_m))
         interactions = dict(

@@ -35,7 +35,7 @@ from jack_stream.models.bpm_gcn import BPMGCN
 from jack_stream.models.gait_graph import N_JOINTS
 from jack_stream.models.inputs import InputSpec, check_inputs, check_outputs
 from jack_stream.models.layers import ExecutionPath
-from jack_stream.models.layers.paths import FusedPath
+from jack_stream.models.layers.paths import ChannelsLast
 from jack_stream.models.layers.pooling import Margins
 from jack_stream.models.unlocked import fetch
 from jack_stream.runtime import jittor
@@ -175,7 +175,7 @@ class _Stream:
 
     def pooled(self, x: Var, path: ExecutionPath, *, largest: bool) -> Var:
         """Over the last window's outputs, or as many as there are."""
-        joints = 2 if isinstance(path, FusedPath) else 3
+        joints = 2 if isinstance(path, ChannelsLast) else 3
         frames = x.max(joints) if largest else x.mean(joints)
         if joints == 3:
             frames = frames.transpose(0, 2, 1)
@@ -187,7 +187,7 @@ class _Stream:
 
     def _continued(self, x: Var, path: ExecutionPath, before: int) -> tuple[Var, int]:
         """A map with some frames of the past before it, and its axis of time; keeps the last."""
-        axis = 1 if isinstance(path, FusedPath) else 2
+        axis = 1 if isinstance(path, ChannelsLast) else 2
         if self._held is None:
             shape = list(x.shape)
             shape[axis] = before

@@ -29,7 +29,7 @@ from jack_stream.models.layers import (
     topk,
 )
 from jack_stream.models.layers.folding import forget
-from jack_stream.models.layers.paths import FusedPath
+from jack_stream.models.layers.paths import ChannelsLast, FusedPath
 from jack_stream.runtime import jittor
 
 __all__ = ["CHUNK", "MEL_BANDS", "MEL_ROWS", "POSITIONS", "TSLNet", "position_rows"]
@@ -98,7 +98,7 @@ class AudioExtractor(_Numbered):
         x = _normalised_pool(x, self[8], 2, path)
         x = path.convolution(path.convolution(x, self[10], relu=True), self[12], relu=True)
         if self.is_train:
-            return path.mean(self[14](x))
+            return path.mean(path.normalised(x, self[14]))
         # In evaluation the normalisation is a line per channel, and the mean goes through it.
         return self[14](path.mean(x))
 
@@ -111,8 +111,9 @@ def _normalised_pool(x: Var, norm: BatchNorm2d, size: int, path: ExecutionPath) 
     """
     if not isinstance(path, FusedPath):
         forget(norm)
-        # Of equal values in a window (zeros of the ReLU) only the first has a gradient here.
-        return jt.nn.max_pool2d(norm(x), size, size)
+        y = path.normalised(x, norm)
+        # Of equal values in a window only the first has a gradient: max_pool gives it to all.
+        return path.max_pool(y, size, size)
     scale = norm.weight / jt.sqrt(norm.running_var + norm.eps)
     shift = norm.bias - norm.running_mean * scale
     if _all_positive(norm):
@@ -212,7 +213,7 @@ class TSLNet(Module):
     def _along_time(self, x: Var, layer: Conv1d, margin: int) -> Var:
         path = path_for(self)
         # [B, T, C] is what the fused path calls its own layout.
-        channels_last = isinstance(path, FusedPath)
+        channels_last = isinstance(path, ChannelsLast)
         x = x if channels_last else x.transpose(0, 2, 1)
         y = path.convolution(x, layer, relu=True, margins=((margin, margin),))
         return y if channels_last else y.transpose(0, 2, 1)

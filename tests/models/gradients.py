@@ -12,7 +12,7 @@ import numpy as np
 
 from jack_stream.runtime import jittor
 
-_NORM, _VALUE = 1e-3, 3e-3
+_NORM, _VALUE = 1e-3, 1e-2
 
 # Gradients that are zero but for rounding, such as those of a bias in front of a batch-norm.
 _NOTHING = 1e-4

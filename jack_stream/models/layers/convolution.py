@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from jack_stream.models.layers.arrays import Module
@@ -33,6 +34,36 @@ class Geometry:
     margins: Margins
     dilation: tuple[int, ...]
     groups: int = 1
+
+    def spec(
+        self,
+        weights: tuple[int, ...],
+        *,
+        relu: bool = False,
+        residual: int = 0,
+        bf16: bool = False,
+    ) -> str:
+        """A convolution in the form that the operators read (ops/src/onednn_common.h).
+
+        Args:
+            weights: their shape, [O, C / groups, kernel...].
+            relu: whether a ReLU ends it.
+            residual: 0 without, 1 read, 2 overwritten.
+            bf16: whether maps and weights are bfloat16.
+        """
+        return _spec(self, weights, relu=relu, residual=residual, bf16=bf16)
+
+
+@lru_cache(maxsize=4096)
+def _spec(
+    geometry: Geometry, weights: tuple[int, ...], *, relu: bool, residual: int, bf16: bool
+) -> str:
+    outputs, inputs, *kernel = weights
+    before, after = zip(*geometry.margins, strict=True)
+    flags = (geometry.groups, int(relu), residual, int(bf16))
+    axes = (*kernel, *geometry.stride, *geometry.dilation, *before, *after)
+    numbers = (len(kernel), *flags, outputs, inputs, *axes)
+    return ",".join(str(number) for number in numbers)
 
 
 def convolve(x: Var, weight: Var, bias: Var | None, geometry: Geometry) -> Var:

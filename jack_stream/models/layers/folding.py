@@ -47,21 +47,13 @@ class Folded:
         weights, bias = fold(source, norm)
         self.bias = jt.array(bias).stop_grad()
         self._shape = weights.shape
-        self._specs: dict[tuple[Geometry, bool, int, bool], str] = {}
         self._layouts: OrderedDict[str, Var] = OrderedDict()
         self._packed: OrderedDict[tuple[str, tuple[int, ...]], Var] = OrderedDict()
 
     def spec(self, geometry: Geometry, *, relu: bool, residual: int, bf16: bool = False) -> str:
-        """This convolution in the form that the operators read (src/onednn_common.h)."""
-        key = (geometry, relu, residual, bf16)
-        if key not in self._specs:
-            outputs, inputs, *kernel = (*self._shape, 1) if len(self._shape) == 2 else self._shape
-            before, after = zip(*geometry.margins, strict=True)
-            flags = (geometry.groups, int(relu), residual, int(bf16))
-            axes = (*kernel, *geometry.stride, *geometry.dilation, *before, *after)
-            numbers = (len(kernel), *flags, outputs, inputs, *axes)
-            self._specs[key] = ",".join(str(number) for number in numbers)
-        return self._specs[key]
+        """This convolution in the form that the operators read."""
+        weights = (*self._shape, 1) if len(self._shape) == 2 else self._shape
+        return geometry.spec(weights, relu=relu, residual=residual, bf16=bf16)
 
     def packed(self, spec: str, input_shape: tuple[int, ...]) -> Var:
         """The weights for a channels-last input of this shape [N, spatial..., C]."""

@@ -1,9 +1,9 @@
-"""The two ways through a network: one that can be trained, one that is fast.
+"""The ways through a network.
 
-A network is written once against ``ExecutionPath``. ``path_for`` takes the fused way (oneDNN on
-the CPU, channels-last, batch-norm, bias, residual and ReLU inside the convolution) in evaluation
-mode under ``jt.no_grad()``, and the plain way (Jittor, channels-first, differentiable, any device)
-otherwise.
+A network is written once against ``ExecutionPath``. Where oneDNN is, on the CPU, ``path_for`` takes
+the fused way (channels-last, batch-norm, bias, residual and ReLU inside the convolution) in
+evaluation mode under ``jt.no_grad()``, and the trained way (channels-last, differentiable)
+otherwise. The plain way (Jittor, channels-first, differentiable) is for all other devices.
 
     path = path_for(self)
     y = path.enter(x)
@@ -25,6 +25,12 @@ from jack_stream.models.layers.folding import folded, forget
 from jack_stream.models.layers.linear import Linear
 from jack_stream.models.layers.normalization import BatchNorm
 from jack_stream.models.layers.pooling import Margins, Padding, Sizes, margins_of, max_pool, sizes
+from jack_stream.models.layers.trained import (
+    convolve_last,
+    max_pool_last,
+    normalise_last,
+    relayout,
+)
 from jack_stream.models.ops import operators, usable
 from jack_stream.runtime import has_bfloat16, jittor
 
@@ -62,6 +68,9 @@ class ExecutionPath(Protocol):
         The residual is used up: its memory may hold the result, so nothing may read it afterwards,
         unless ``reuse_residual`` is off. ``margins`` replace the layer's own.
         """
+
+    def normalised(self, x: Var, norm: BatchNorm) -> Var:
+        """Batch normalisation of a map that no convolution made."""
 
     def linear(self, x: Var, layer: Linear, *, relu: bool = False) -> Var:
         """A linear layer over the last axis of [..., C], whatever the path's layout."""
@@ -106,6 +115,9 @@ class PlainPath:
         y = y if residual is None else y + residual
         return plain_relu(y) if relu else y
 
+    def normalised(self, x: Var, norm: BatchNorm) -> Var:
+        return norm(x)
+
     def linear(self, x: Var, layer: Linear, *, relu: bool = False) -> Var:
         forget(layer)
         y = layer(x)
@@ -121,7 +133,64 @@ class PlainPath:
         return x.mean(list(range(2, x.ndim)))
 
 
-class FusedPath:
+class ChannelsLast:
+    """What the ways on oneDNN share: maps are [N, spatial..., C]."""
+
+    def spatial(self, x: Var) -> tuple[int, ...]:
+        return tuple(x.shape[1:-1])
+
+    def concatenate(self, maps: Sequence[Var]) -> Var:
+        return jt.concat(list(maps), -1)
+
+    def mean(self, x: Var) -> Var:
+        return x.reshape(x.shape[0], -1, x.shape[-1]).mean(1)
+
+    def normalised(self, x: Var, norm: BatchNorm) -> Var:
+        scale = norm.weight / jt.sqrt(norm.running_var + norm.eps)
+        return x * scale + (norm.bias - norm.running_mean * scale)
+
+
+class TrainedPath(ChannelsLast):
+    """Channels-last oneDNN on the CPU, differentiable."""
+
+    def enter(self, x: Var) -> Var:
+        return relayout(x, to_last=True)
+
+    def leave(self, x: Var) -> Var:
+        return relayout(x, to_last=False)
+
+    def convolution(
+        self,
+        x: Var,
+        layer: Convolution,
+        norm: BatchNorm | None = None,
+        *,
+        residual: Var | None = None,
+        relu: bool = False,
+        margins: Margins | None = None,
+        reuse_residual: bool = True,  # noqa: ARG002 - here nothing is ever overwritten
+    ) -> Var:
+        forget(layer)
+        geometry = replace(layer.geometry, margins=margins) if margins else layer.geometry
+        bare = norm is None and residual is None
+        y = convolve_last(x, layer.weight, layer.bias, geometry, relu=relu and bare)
+        if norm is not None and norm.is_train:
+            return normalise_last(y, norm, residual, relu=relu)
+        y = y if norm is None else self.normalised(y, norm)
+        y = y if residual is None else y + residual
+        return plain_relu(y) if relu and not bare else y
+
+    def normalised(self, x: Var, norm: BatchNorm) -> Var:
+        return normalise_last(x, norm) if norm.is_train else super().normalised(x, norm)
+
+    def linear(self, x: Var, layer: Linear, *, relu: bool = False) -> Var:
+        return _PLAIN.linear(x, layer, relu=relu)
+
+    def max_pool(self, x: Var, kernel: Sizes, stride: Sizes, padding: Padding = 0) -> Var:
+        return max_pool_last(x, _pooling(x, kernel, stride, padding))
+
+
+class FusedPath(ChannelsLast):
     """Channels-last oneDNN on the CPU, for inference."""
 
     bf16: ClassVar[bool] = False
@@ -131,9 +200,6 @@ class FusedPath:
 
     def leave(self, x: Var) -> Var:
         return operators().relayout(x, 0, "float32")
-
-    def spatial(self, x: Var) -> tuple[int, ...]:
-        return tuple(x.shape[1:-1])
 
     def convolution(
         self,
@@ -162,16 +228,7 @@ class FusedPath:
         return y.reshape(*x.shape[:-1], layer.out_features)
 
     def max_pool(self, x: Var, kernel: Sizes, stride: Sizes, padding: Padding = 0) -> Var:
-        dimensions = x.ndim - 2
-        before, after = zip(*margins_of(padding, dimensions), strict=True)
-        axes = (*sizes(kernel, dimensions), *sizes(stride, dimensions), *before, *after)
-        return operators().pool_last(x, ",".join(str(n) for n in (dimensions, 0, *axes)))
-
-    def concatenate(self, maps: Sequence[Var]) -> Var:
-        return jt.concat(list(maps), -1)
-
-    def mean(self, x: Var) -> Var:
-        return x.reshape(x.shape[0], -1, x.shape[-1]).mean(1)
+        return operators().pool_last(x, _pooling(x, kernel, stride, padding))
 
 
 class ReducedPath(FusedPath):
@@ -183,18 +240,27 @@ class ReducedPath(FusedPath):
         return self.leave(x).mean(list(range(2, x.ndim)))
 
 
+def _pooling(x: Var, kernel: Sizes, stride: Sizes, padding: Padding) -> str:
+    """Max-pooling in the form that the operators read (ops/src/pool_last_op.h)."""
+    dimensions = x.ndim - 2
+    before, after = zip(*margins_of(padding, dimensions), strict=True)
+    axes = (*sizes(kernel, dimensions), *sizes(stride, dimensions), *before, *after)
+    return ",".join(str(n) for n in (dimensions, 0, *axes))
+
+
 # What becomes of the residual (src/onednn_common.h): it is read, or its memory takes the result.
 _READ, _OVERWRITTEN = 1, 2
 _POINTWISE = Geometry((1,), ((0, 0),), (1,))
-_PLAIN, _FUSED, _REDUCED = PlainPath(), FusedPath(), ReducedPath()
+_PLAIN, _TRAINED, _FUSED, _REDUCED = PlainPath(), TrainedPath(), FusedPath(), ReducedPath()
 _forced_plain = 0
 
 
 def path_for(module: Any) -> ExecutionPath:
-    """The fast way where nothing is trained and oneDNN is there, else the plain one."""
-    fast = not module.is_train and jt.flags.no_grad and not _forced_plain and usable()
-    if not fast:
+    """The plain way without oneDNN; with it the fused one where nothing is trained."""
+    if _forced_plain or not usable():
         return _PLAIN
+    if module.is_train or not jt.flags.no_grad:
+        return _TRAINED
     return _REDUCED if getattr(module, "precision", "float32") == "bfloat16" else _FUSED
 
 

@@ -122,18 +122,25 @@ struct ConvSpec {
         return g ? tag::goidhw : tag::oidhw;
     }
 
-    // The primitive for an input of these dims; it chooses the layout of its weights.
-    dnnl::convolution_forward::primitive_desc primitive(const Dims& input) const {
-        auto axes = [&](const int* values, int minus = 0) {
-            Dims list;
-            for (int i = 0; i < dimensions; i++) list.push_back(values[i] - minus);
-            return list;
-        };
+    Dims output_dims(const Dims& input) const {
         Dims output = {input[0], outputs};
         for (int i = 0; i < dimensions; i++) output.push_back(out_size(i, input[2 + i]));
-        auto tag = channels_last(dimensions);
-        memory::desc source(input, type(), tag), target(output, type(), tag);
-        memory::desc weights(weight_dims(), type(), memory::format_tag::any);
+        return output;
+    }
+
+    memory::desc map(const Dims& dims) const { return {dims, type(), channels_last(dimensions)}; }
+
+    memory::desc any_weights() const { return {weight_dims(), type(), memory::format_tag::any}; }
+
+    Dims axes(const int* values, int minus = 0) const {
+        Dims list;
+        for (int i = 0; i < dimensions; i++) list.push_back(values[i] - minus);
+        return list;
+    }
+
+    // The primitive for an input of these dims; it chooses the layout of its weights.
+    dnnl::convolution_forward::primitive_desc primitive(const Dims& input) const {
+        auto source = map(input), target = map(output_dims(input));
         memory::desc bias({outputs}, memory::data_type::f32, memory::format_tag::a);
         dnnl::post_ops then;
         if (residual == added) then.append_binary(dnnl::algorithm::binary_add, target);
@@ -142,9 +149,18 @@ struct ConvSpec {
         dnnl::primitive_attr attributes;
         attributes.set_post_ops(then);
         dnnl::convolution_forward::desc operation(
-            dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, source, weights,
-            bias, target, axes(stride), axes(dilation, 1), axes(before), axes(after));
+            dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, source,
+            any_weights(), bias, target, axes(stride), axes(dilation, 1), axes(before), axes(after));
         return dnnl::convolution_forward::primitive_desc(operation, attributes, engine());
+    }
+
+    // What oneDNN wants to see before it goes backward.
+    dnnl::convolution_forward::primitive_desc hint(const Dims& input) const {
+        dnnl::convolution_forward::desc operation(
+            dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, map(input),
+            any_weights(), map(output_dims(input)), axes(stride), axes(dilation, 1), axes(before),
+            axes(after));
+        return dnnl::convolution_forward::primitive_desc(operation, engine());
     }
 };
 

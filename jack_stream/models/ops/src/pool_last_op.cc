@@ -1,28 +1,8 @@
 #include "pool_last_op.h"
-#include "onednn_common.h"
+#include "pool_spec.h"
 
 namespace jittor {
 using namespace onednn;
-
-struct PoolSpec {
-    int dimensions, kind;
-    Dims kernel, stride, before, after;
-
-    explicit PoolSpec(const string& text) {
-        auto v = integers(text);
-        ASSERT(v.size() >= 2 && (int)v.size() == 2 + 4 * v[0]) << "bad pooling spec" << text;
-        dimensions = v[0], kind = v[1];
-        Dims* lists[] = {&kernel, &stride, &before, &after};
-        for (int list = 0; list < 4; list++)
-            for (int i = 0; i < dimensions; i++) lists[list]->push_back(v[2 + list * dimensions + i]);
-    }
-
-    dnnl::algorithm algorithm() const {
-        if (kind == 0) return dnnl::algorithm::pooling_max;
-        return kind == 1 ? dnnl::algorithm::pooling_avg_include_padding
-                         : dnnl::algorithm::pooling_avg_exclude_padding;
-    }
-};
 
 PoolLastOp::PoolLastOp(Var* x, string spec) : x(x), spec(spec) {
     flags.set(NodeFlags::_cpu);
@@ -60,11 +40,9 @@ void PoolLastOp::run() {
     if (!prepared) {
         auto tag = channels_last(pool.dimensions);
         memory::desc source(input, type, tag), target(channels_first_dims(y, pool.dimensions), type, tag);
-        dnnl::pooling_forward::desc operation(
-            dnnl::prop_kind::forward_inference, pool.algorithm(), source, target, pool.stride,
-            pool.kernel, pool.before, pool.after);
         prepared.reset(new PreparedPool());
-        prepared->primitive = dnnl::pooling_forward({operation, engine()});
+        prepared->primitive =
+            dnnl::pooling_forward(pool.primitive(dnnl::prop_kind::forward_inference, source, target));
         prepared->arguments[DNNL_ARG_SRC] = memory(source, engine(), DNNL_MEMORY_NONE);
         prepared->arguments[DNNL_ARG_DST] = memory(target, engine(), DNNL_MEMORY_NONE);
     }
