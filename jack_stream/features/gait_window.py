@@ -8,6 +8,7 @@ heading and size out; `GaitPreprocessing` names all settings, as a weight bundle
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -88,19 +89,20 @@ def resample(
     grid = np.arange(frames) / frame_rate_hz
     filled = np.zeros((frames, len(JOINTS), 3))
     supported = np.zeros((frames, len(JOINTS)), np.bool_)
-    for j, name in enumerate(JOINTS):
-        known = np.isfinite(points[:, j]).all(-1)
-        if not known.any():
-            if name != "root":  # parents come before their children in JOINTS
-                parent = filled[:, joint_index(PARENT[name])]
-                filled[:, j] = parent + np.array(REST_OFFSET_M[name])
-            continue
-        filled[:, j] = _interpolate(grid, times[known], points[known, j])
-        good = known & seen[:, j]
-        supported[:, j] = _bridged(grid, times[good], max_gap_s)
-        at = supported[:, j]
-        if at.any():
-            filled[at, j] = _interpolate(grid[at], times[good], points[good, j])
+    known = np.isfinite(points).all(-1)
+    good = known & seen
+    for here, joints_here in _alike(known):
+        filled[:, joints_here] = _interpolate(grid, times[here], points[:, joints_here][here])
+    for here, joints_here in _alike(good):
+        at = _bridged(grid, times[here], max_gap_s)
+        supported[:, joints_here] = at[:, np.newaxis]
+        if not (known[:, joints_here] == here[:, np.newaxis]).all():
+            between = _interpolate(grid[at], times[here], points[:, joints_here][here])
+            filled[np.ix_(at, np.array(joints_here))] = between
+    for j in np.flatnonzero(~known.any(0)):
+        if JOINTS[j] != "root":  # parents come before their children in JOINTS
+            parent = filled[:, joint_index(PARENT[JOINTS[j]])]
+            filled[:, j] = parent + np.array(REST_OFFSET_M[JOINTS[j]])
     return ResampledGait(filled, supported)
 
 
@@ -126,9 +128,29 @@ def _samples(
     return seconds, points[order], visible[order] >= min_visibility
 
 
+def _alike(seen: BoolArray) -> Iterator[tuple[BoolArray, list[int]]]:
+    """The joints that are there at the same samples: ``bool[T]``, at least one, and which."""
+    groups: dict[bytes, list[int]] = {}
+    for j, column in enumerate(np.ascontiguousarray(seen.T)):
+        if column.any():
+            groups.setdefault(column.tobytes(), []).append(j)
+    for joints in groups.values():
+        yield seen[:, joints[0]], joints
+
+
 def _interpolate(grid: FloatArray, times: FloatArray, values: FloatArray) -> FloatArray:
-    """Linear interpolation of ``values[T, 3]``, constant beyond both ends."""
-    return np.stack([np.interp(grid, times, values[:, c]) for c in range(3)], axis=-1)
+    """Linear interpolation of ``values[T, J, 3]``, constant beyond both ends; `numpy.interp`'s."""
+    if len(times) == 1:
+        return np.repeat(values, len(grid), axis=0)
+    if values.shape[1] == 1:  # of a joint that is alone numpy's own is cheaper
+        return np.stack([np.interp(grid, times, one) for one in values[:, 0].T], -1)[:, np.newaxis]
+    left = np.clip(np.searchsorted(times, grid, side="right") - 1, 0, len(times) - 2)
+    x0, y0 = times[left], values[left]
+    slope = (values[left + 1] - y0) / (times[left + 1] - x0)[:, np.newaxis, np.newaxis]
+    between: FloatArray = slope * (grid - x0)[:, np.newaxis, np.newaxis] + y0
+    between[grid <= times[0]] = values[0]
+    between[grid >= times[-1]] = values[-1]
+    return between
 
 
 # Grid times come from a division, sample times from whole nanoseconds: within this they are equal.

@@ -59,6 +59,26 @@ def test_uneven_samples_are_interpolated_on_event_time() -> None:
     assert gait.support == 1
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(1, 90), st.sampled_from([0.0, 0.02, 0.3]))
+@settings(max_examples=40)
+def test_joints_that_were_seen_together_are_resampled_as_each_alone(
+    seed: int, n: int, unseen: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    times = T0 + np.sort(rng.choice(4000, n, replace=False)).astype(np.int64) * 1_000_000
+    joints, visibility = _walk(n, seed), (rng.random((n, 16)) >= unseen).astype(np.float64)
+    joints[rng.random((n, 16)) < unseen / 3] = np.nan
+    gait = resample(times, joints, visibility, T0, frame_rate_hz=RATE)
+    grid, seconds = np.arange(48) / RATE, (times - T0) / 1e9
+    for j in range(16):
+        known = np.isfinite(joints[:, j]).all(-1)
+        good = known & (visibility[:, j] > 0)
+        for used, at in ((known, ~gait.supported[:, j]), (good, gait.supported[:, j])):
+            if known.any() and at.any():
+                expected = [np.interp(grid[at], seconds[used], one[used]) for one in joints[:, j].T]
+                np.testing.assert_array_equal(gait.joints[at, j], np.transpose(expected))
+
+
 @given(st.randoms(use_true_random=False), st.integers(2, 60))
 @settings(max_examples=25)
 def test_late_and_reordered_samples_change_nothing(random: Random, n: int) -> None:
