@@ -16,9 +16,19 @@ _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that have tests with kernels to compile before all others."""
-    compiling = {item.path for item in items if item.get_closest_marker("jittor")}
-    items.sort(key=lambda item: item.path not in compiling)
+    """Put the files with kernels to compile first; then whole systems, which wait for kernels."""
+    marked = {name: _files_with(name, items) for name in ("jittor", "end_to_end")}
+
+    def turn(item: pytest.Item) -> int:
+        if item.path not in marked["jittor"]:
+            return 2
+        return 1 if item.path in marked["end_to_end"] else 0
+
+    items.sort(key=turn)
+
+
+def _files_with(mark: str, items: list[pytest.Item]) -> set[Path]:
+    return {item.path for item in items if item.get_closest_marker(mark)}
 
 
 @pytest.hookimpl(optionalhook=True)
