@@ -40,6 +40,8 @@ class VoicePreprocessing(CardedSettings, frozen=True, kw_only=True, forbid_unkno
         adaptation_s: how many seconds of a voice count as much as all that was learned from:
             see `jack_stream.features.familiar`; 0: a voice is never got to know.
         range_db: of log-mel: what is quieter than the loudest band by more is raised to that.
+        silent_db: of log-mel: a piece of a window whose loudest band is quieter by more than the
+            window's is a pause, which has no say; 0: every piece has.
     """
 
     model: ClassVar[str] = "voice"
@@ -50,6 +52,7 @@ class VoicePreprocessing(CardedSettings, frozen=True, kw_only=True, forbid_unkno
     n_fft: Annotated[int, msgspec.Meta(ge=2)] = 2048
     bands: Annotated[int, msgspec.Meta(ge=1)] = 128
     range_db: Annotated[float, msgspec.Meta(ge=1)] = 80.0
+    silent_db: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     adaptation_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
 
     @property
@@ -101,3 +104,19 @@ class VoicePreprocessing(CardedSettings, frozen=True, kw_only=True, forbid_unkno
         decibels = power_to_db(held, range_db=self.range_db)
         scaled = (decibels - decibels.max()) / np.float32(_DB_PER_UNIT) + np.float32(_OFFSET)
         return np.asarray(scaled, np.float32)
+
+    def sounding(self, features: Bands, pieces: int) -> Bands:
+        """Which pieces of windows have a say.
+
+        Args:
+            features: of windows, float32 ``[..., frames, values]``.
+            pieces: into which the network cuts a window; a divisor of its frames.
+
+        Returns:
+            float32 ``[..., pieces]``: 1 for what sounds, 0 for a pause.
+        """
+        windows = features.shape[:-2]
+        if self.kind == "mfcc" or not self.silent_db:
+            return np.ones((*windows, pieces), np.float32)
+        loudest = features.reshape(*windows, pieces, -1).max(-1)
+        return (loudest >= _OFFSET - self.silent_db / _DB_PER_UNIT).astype(np.float32)

@@ -96,14 +96,16 @@ class VoiceAnalyzer:
             return []
         power = self._power(samples, rate, window.start_ns)
         features = self._preprocessing.features(power, self._frames)
+        sounding = self._preprocessing.sounding(features, self._count)
         before, now, new_s = self._known, self._meet(), self._new_s(window)
         length = self._frames // self._count
         pieces = features.reshape(self._count, length, features.shape[1])
         encoded = (yield Ask(self._pieces, {"audio": pieces}))["piece"]
         voice = before.known() or FamiliarVoice.unknown(encoded.shape[1])
-        now.voice, now.before = voice.hearing(encoded, new_s), None
+        now.voice, now.before = voice.hearing(encoded[sounding > 0], new_s), None
+        rows = {"piece": encoded[np.newaxis], "sounding": sounding[np.newaxis]}
         known = now.voice.rows(self._preprocessing.adaptation_s)
-        outputs = yield Ask(self._head, {"piece": encoded[np.newaxis], **known})
+        outputs = yield Ask(self._head, {**rows, **known})
         degraded, attention = missing_sound(captured), outputs["gamma"][0]
         return [Prediction(outputs["logits"][0], None, captured, degraded, attention=attention)]
 

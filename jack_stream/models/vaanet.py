@@ -238,6 +238,7 @@ class VAANetAudio(Module):
         familiarity: Var | None = None,
         voice_mean: Var | None = None,
         voice_variance: Var | None = None,
+        sounding: Var | None = None,
     ) -> dict[str, Var]:
         """``piece`` [B, P, 4 width] -> ``logits`` [B, C] and ``gamma`` [B, P].
 
@@ -247,6 +248,7 @@ class VAANetAudio(Module):
                 learned from all of them; 0 if absent.
             voice_mean: [B, 4 width], of the pieces of that voice; comes with ``familiarity``.
             voice_variance: likewise.
+            sounding: [B, P]: 0 for pieces that have no say, 1 for the others; all 1 if absent.
         """
         norm = self.a_fc[1]
         mean, variance = norm.running_mean, norm.running_var
@@ -255,9 +257,10 @@ class VAANetAudio(Module):
             mean = mean + share * (voice_mean.unsqueeze(1) - mean)
             variance = variance + share * (voice_variance.unsqueeze(1) - variance)
         inverse = 1.0 / jt.sqrt(variance + norm.eps)
-        return self._weighed((piece - mean) * inverse * norm.weight + norm.bias)
+        normalised = (piece - mean) * inverse * norm.weight + norm.bias
+        return self._weighed(normalised, sounding)
 
-    def execute(self, audio: Var, speakers: int = 1) -> dict[str, Var]:
+    def execute(self, audio: Var, speakers: int = 1, sounding: Var | None = None) -> dict[str, Var]:
         """Whole sounds: see ``input_spec`` and ``head``.
 
         Args:
@@ -266,23 +269,32 @@ class VAANetAudio(Module):
                 the other. Each is normalised by its own mean and variance, as a voice that is
                 known (AdaBN, Li et al., 2016, here in training too); the running statistics are
                 of all.
+            sounding: see ``head``; pieces that have no say have none in a voice's mean either.
         """
         piece = self.encode_audio(into_pieces(audio, self.audio_n_segments))["piece"]
         piece = piece.reshape(audio.shape[0], self.audio_n_segments, -1)
         if not self.is_train:
-            return self.head(piece)
+            return self.head(piece, sounding=sounding)
         norm = self.a_fc[1]
-        if speakers == 1:
+        if speakers == 1 and sounding is None:
             flat = piece.reshape(-1, piece.shape[-1])
-            return self._weighed(norm(flat).reshape(piece.shape))
-        norm.remember(piece.reshape(-1, piece.shape[-1]))
+            return self._weighed(norm(flat).reshape(piece.shape), None)
+        share = jt.ones(piece.shape[:2]) if sounding is None else sounding
+        share = share.reshape(speakers, -1, 1)
+        share = share / share.sum(1, keepdims=True)
         voices = piece.reshape(speakers, -1, piece.shape[-1])
-        centred = voices - voices.mean(1, keepdims=True)
-        inverse = 1.0 / jt.sqrt(centred.sqr().mean(1, keepdims=True) + norm.eps)
-        return self._weighed((centred * inverse).reshape(piece.shape) * norm.weight + norm.bias)
+        mean = (voices * share).sum(1, keepdims=True)
+        centred = voices - mean
+        variance = (centred.sqr() * share).sum(1, keepdims=True)
+        between = (mean - mean.mean(0, keepdims=True)).sqr()
+        norm.remember(mean.mean((0, 1)), (variance + between).mean((0, 1)))
+        known = (centred / jt.sqrt(variance + norm.eps)).reshape(piece.shape)
+        return self._weighed(known * norm.weight + norm.bias, sounding)
 
-    def _weighed(self, normalised: Var) -> dict[str, Var]:
+    def _weighed(self, normalised: Var, sounding: Var | None) -> dict[str, Var]:
         """[B, P, 4 width] -> ``logits`` and ``gamma``."""
         piece = normalised.tanh()
         gamma = relu(self.aa_net(piece.transpose(0, 2, 1)))
+        if sounding is not None:
+            gamma = gamma * sounding / sounding.mean(1, keepdims=True)
         return {"logits": self.fc(weighted_mean(piece, gamma)), "gamma": gamma}

@@ -1,5 +1,6 @@
 """What a voice network hears: the paper's coefficients, or a spectrogram that forgets loudness."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -44,6 +45,21 @@ def test_what_is_missing_is_silence_and_what_is_too_much_is_cut() -> None:
     features = LOG_MEL.features(power, 80)
     assert (features[51:] == -2).all()
     np.testing.assert_allclose(LOG_MEL.features(power, 20), features[:20], atol=2e-2)
+
+
+def test_pieces_far_below_the_loudest_are_pauses() -> None:
+    second = _voice(0.9)
+    sounds = [np.pad(second * 10 ** (db / 20), (0, 1600)) for db in (-45, 0, -35)]
+    features = LOG_MEL.features(LOG_MEL.power(np.concatenate(sounds), 16000), 150)
+    pausing = msgspec.structs.replace(LOG_MEL, silent_db=40.0)
+    assert pausing.sounding(features, 3).tolist() == [0, 1, 1]
+    assert pausing.sounding(np.stack([features, features[::-1]]), 3).tolist() == [
+        [0, 1, 1],
+        [1, 1, 0],
+    ]
+    assert LOG_MEL.sounding(features, 3).tolist() == [1, 1, 1]
+    papers = VoicePreprocessing(silent_db=40.0)  # coefficients are no levels
+    assert papers.sounding(features, 3).tolist() == [1, 1, 1]
 
 
 def test_the_microphones_rate_hardly_matters() -> None:

@@ -44,6 +44,25 @@ class _Adapting(_Network):
             preprocessing: ClassVar = {"adaptation_s": 15.0}
 
 
+class _Pausing(_Network):
+    """As a bundle that leaves out pauses: two pieces of 1 s."""
+
+    input_spec: ClassVar = {"audio": ("B", 80, 40)}
+    item_spec: ClassVar = {"audio": ("N", 40, 40)}
+
+    class origin:  # noqa: N801 - stands for an attribute
+        class card:  # noqa: N801
+            preprocessing: ClassVar = {
+                "kind": "log-mel",
+                "sample_rate": 16000,
+                "hop": 400,
+                "n_fft": 1024,
+                "bands": 40,
+                "silent_db": 40.0,
+                "adaptation_s": 15.0,
+            }
+
+
 @pytest.fixture
 def analyzer() -> VoiceAnalyzer:
     return VoiceAnalyzer(_Network(), AnalyzerSettings(method="vaanet-audio"))  # type: ignore[arg-type]
@@ -138,6 +157,16 @@ def test_a_window_that_is_given_up_is_as_if_it_had_not_been_heard() -> None:
     Task(analyzer.look(_next_window(analyzer, 1))).tell(RuntimeError("the model failed"))
     predict(analyzer, _next_window(analyzer, 2))
     assert float(network.known[-1]["familiarity"][0]) == pytest.approx(4 / 19)
+
+
+def test_a_pause_in_a_window_is_no_acquaintance() -> None:
+    network = _Pausing()
+    analyzer = VoiceAnalyzer(network, AnalyzerSettings(method="vaanet-audio"))  # type: ignore[arg-type]
+    predict(analyzer, window({"audio": noise_blocks(0.9)}, 0, analyzer.spec.length_ns))
+    (rows,) = network.known
+    assert rows["sounding"].tolist() == [[1.0, 0.0]]
+    spoken_piece = network.heard[0][0].mean()
+    assert rows["voice_mean"][0] == pytest.approx([spoken_piece] * 3, rel=1e-4)
 
 
 def test_silence_is_no_acquaintance() -> None:

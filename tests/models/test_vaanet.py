@@ -214,6 +214,58 @@ def test_running_statistics_are_of_all_voices() -> None:
     np.testing.assert_allclose(apart, again.a_fc[1].running_mean.numpy(), rtol=1e-4, atol=1e-6)
 
 
+def test_a_pause_has_no_say_and_takes_none_from_the_others() -> None:
+    module = _small_audio()
+    module.eval()
+    rng = np.random.default_rng(0)
+    piece = rng.standard_normal((2, 2, 8)).astype(np.float32)
+    sounding = np.array([[1, 0], [1, 1]], np.float32)
+
+    def said(piece: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        with jt.no_grad():
+            outputs = module.head(jt.array(piece), sounding=jt.array(sounding))
+            return outputs["logits"].numpy(), outputs["gamma"].numpy()
+
+    logits, gamma = said(piece)
+    other, other_gamma = said(np.where(sounding[..., None] > 0, piece, 9.0).astype(np.float32))
+    assert gamma[0, 1] == other_gamma[0, 1] == 0
+    scores = _scores_alone(module, piece[0])
+    # The one that sounds counts as much as all of a window without pauses do.
+    expected = np.tanh(piece[0, 0]) * scores[0] @ module.fc.weight.numpy().T
+    np.testing.assert_allclose(logits[0], expected + module.fc.bias.numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(logits[1], other[1])
+    with jt.no_grad():
+        whole = module.head(jt.array(piece))["logits"].numpy()
+    np.testing.assert_allclose(logits[1], whole[1], rtol=1e-5)
+
+
+def _scores_alone(module: VAANetAudio, piece: np.ndarray) -> np.ndarray:
+    """The attention [P] of a sound's normalised pieces [P, C] (the statistics are 0 and 1)."""
+    with jt.no_grad():
+        normed = np.tanh(piece / np.sqrt(1 + 1e-5)).astype(np.float32)
+        scores = module.aa_net(jt.array(normed.T[np.newaxis])).numpy()[0]
+    return np.maximum(scores, 0)
+
+
+def test_voices_in_training_are_known_by_what_sounds() -> None:
+    module = _small_audio()
+    module.train()
+    rng = np.random.default_rng(0)
+    sounds = rng.standard_normal((4, 32, 8)).astype(np.float32)
+    sounding = np.array([[1, 1], [1, 0], [1, 1], [1, 0]], np.float32)
+    norm = module.a_fc[1]
+    first = module(jt.array(sounds), 2, jt.array(sounding))["logits"].numpy()
+    with jt.no_grad():
+        piece = module.encode_audio(jt.array(sounds.reshape(8, 16, 8)))["piece"].numpy()
+    means = [piece[i : i + 4][sounding[i // 2 : i // 2 + 2].ravel() > 0].mean(0) for i in (0, 4)]
+    np.testing.assert_allclose(
+        norm.running_mean.numpy(), 0.1 * np.mean(means, 0), rtol=1e-3, atol=1e-5
+    )
+    assert np.isfinite(first).all()
+    without = module(jt.array(sounds), 2)["logits"].numpy()
+    assert np.abs(first - without).max() > 1e-3
+
+
 def test_an_utterance_is_one_piece() -> None:
     model = create("vaanet-audio", n_classes=7, audio_n_segments=1)
     audio = np.zeros((3, 256, 32), np.float32)

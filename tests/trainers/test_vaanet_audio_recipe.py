@@ -125,6 +125,9 @@ def test_held_out_speakers_are_not_learned_from(tmp_path: Path) -> None:
         hold_out(recordings, 4, 0)
 
 
+UNEVEN = "data.even_corpora=false"
+
+
 def _task(recordings: list[Recording], *overrides: str) -> VoiceTask:
     recipe = read_recipe(VoiceRecipe, "vaanet-audio-speech", [*TINY, *overrides])
     spectrum = np.zeros((40, 24), np.float16)
@@ -140,19 +143,39 @@ def test_a_batch_has_an_equal_share_of_each_of_its_speakers() -> None:
         for i in range(n)
     ]
     speakers = np.array([r.speaker for r in recordings])
-    batches = _task(recordings).batches(np.random.default_rng(0))
+    batches = _task(recordings, UNEVEN).batches(np.random.default_rng(0))
     heard = np.concatenate(batches)
     assert all(len(batch) == 8 for batch in batches)
     for share in heard.reshape(-1, 4):
         assert len(set(speakers[share])) == 1
     assert len(batches) == 2  # of five shares: two of a, two of b, one of c
-    few = _task(recordings[-2:]).batches(np.random.default_rng(0))
+    few = _task(recordings[-2:], UNEVEN).batches(np.random.default_rng(0))
     assert sorted(np.concatenate(few).tolist()) == [0, 0, 1, 1]  # there are only two
+
+
+def test_a_small_corpus_is_said_as_many_times_over_as_it_fits_the_large_one() -> None:
+    counts = {"large/a": 8, "large/b": 12, "small/c": 8}
+    recordings = [
+        Recording(f"{who}{i}", ("happy", "sad")[i % 2], who, Path(f"{who}{i}"))
+        for who, n in counts.items()
+        for i in range(n)
+    ]
+    task = _task(recordings)
+    heard = np.concatenate(task.batches(np.random.default_rng(0)))
+    speakers = np.array([r.speaker for r in recordings])[heard]
+    assert len(heard) == 32  # nine shares of four in whole batches of two shares
+    said = {who: int((speakers == who).sum()) for who in counts}
+    assert said["small/c"] >= 12  # 16, less the share that fills no batch
+    assert said["large/a"] <= 8
+    plain = np.concatenate(_task(recordings, UNEVEN).batches(np.random.default_rng(0)))
+    assert len(plain) == len(set(plain.tolist()))
 
 
 def test_a_batch_that_speakers_cannot_fill_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"wrong:\n  schedule.batch = 24 is no multiple"):
         read_recipe(VoiceRecipe, "vaanet-audio-speech", ["schedule.batch=24"])
+    with pytest.raises(ConfigError, match=r"even_corpora needs data.of_one_speaker"):
+        read_recipe(VoiceRecipe, "vaanet-audio-speech", ["data.of_one_speaker=0"])
 
 
 def test_what_was_heard_of_a_speaker_before_counts(tmp_path: Path) -> None:
@@ -160,14 +183,15 @@ def test_what_was_heard_of_a_speaker_before_counts(tmp_path: Path) -> None:
     settings = ["preprocessing.adaptation_s=5", *TINY, f"data.paths={[str(tmp_path / 'voices')]}"]
     recipe = read_recipe(VoiceRecipe, "vaanet-audio-speech", settings)
     model = create("vaanet-audio", **recipe.architecture(2))
-    windows = windows_of(recordings, recipe.voice, recipe.frames, recipe.data.hop_s)
+    cut = recipe.model.audio_n_segments, recipe.model.piece_frames
+    windows = windows_of(recordings, recipe.voice, *cut, recipe.data.hop_s)
     assert (windows.new_s > 0).all()
     familiar, at_first = logits_of(model, windows, recordings, [5.0, 0.0])
     plain = model.infer({"audio": windows.features})["logits"]
     np.testing.assert_allclose(at_first, plain, rtol=1e-3, atol=1e-4)
     assert np.abs(familiar - at_first).max() > 1e-3
     one = [i for i, r in enumerate(recordings) if r.speaker == recordings[0].speaker]
-    own = windows_of([recordings[i] for i in one], recipe.voice, recipe.frames, 0.25)
+    own = windows_of([recordings[i] for i in one], recipe.voice, *cut, 0.25)
     unnamed = [replace(recordings[i], speaker="") for i in one]
     (alone,) = logits_of(model, own, unnamed, [5.0])  # each its own beginning
     assert np.abs(alone - familiar[np.isin(windows.owner, one)]).max() > 1e-4

@@ -47,7 +47,8 @@ def measure(
             hint=f"The bundle knows {', '.join(model.labels)}; see also --only and --split.",
         )
     voice = preprocessing_of(model)
-    windows = windows_of(known, voice, int(model.input_spec["audio"][1]), TEST_HOP_S)
+    frames, piece_frames = (int(x["audio"][1]) for x in (model.input_spec, model.item_spec))
+    windows = windows_of(known, voice, frames // piece_frames, piece_frames, TEST_HOP_S)
     heard = hear("", model, known, windows, adaptation_s=voice.adaptation_s).among(labels)
     temperature = model.origin.card.decision.temperature if model.origin else 1.0
     return results_of([heard], [temperature])

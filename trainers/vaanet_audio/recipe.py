@@ -32,6 +32,7 @@ class PreprocessingSettings(Section):
     n_fft: int = Field(default=2048, ge=2)
     bands: int = Field(default=128, ge=1)
     range_db: float = Field(default=80.0, gt=0)
+    silent_db: float = Field(default=0.0, ge=0)
     adaptation_s: float = Field(default=0.0, ge=0)
 
 
@@ -61,6 +62,10 @@ class DataSettings(Section):
         default=0,
         ge=0,
         description="Samples of one voice that are normalised together; 0: the batch is mixed.",
+    )
+    even_corpora: bool = Field(
+        default=False,
+        description="In an epoch say smaller corpora as many times over as they fit the largest.",
     )
 
 
@@ -105,6 +110,8 @@ class VoiceRecipe(Section):
                 f"schedule.batch = {self.schedule.batch} is no multiple of data.of_one_speaker ="
                 f" {self.data.of_one_speaker}"
             )
+        if self.data.even_corpora and not self.data.of_one_speaker:
+            raise ValueError("data.even_corpora needs data.of_one_speaker")
         return self
 
     @property

@@ -19,7 +19,7 @@ from trainers.metrics.classification import (
     fit_temperature,
     softmax,
 )
-from trainers.vaanet_audio.windows import Windows, logits_of
+from trainers.vaanet_audio.windows import Windows, even_weights, logits_of, mean_probabilities
 
 __all__ = ["Heard", "SpeechResults", "crossed", "decision_of", "hear", "results_of", "trust"]
 
@@ -43,12 +43,6 @@ class Heard:
     owner: npt.NDArray[np.int64]
     logits: npt.NDArray[np.float64]
     at_first: npt.NDArray[np.float64]
-
-    @property
-    def windows(self) -> Windows:
-        """The windows without what was heard in them."""
-        count = len(self.owner)
-        return Windows(np.zeros((count, 0, 0), np.float32), self.owner, np.zeros(count))
 
     @property
     def unfamiliar(self) -> Heard:
@@ -165,7 +159,9 @@ def results_of(heard: Sequence[Heard], temperatures: Sequence[float]) -> SpeechR
         labels=heard[0].labels,
         clips=np.array([r.name for r in recordings]),
         truth=np.concatenate([one.truth for one in heard]),
-        probabilities=np.concatenate([one.windows.mean(one.logits / t) for one, t in parts]),
+        probabilities=np.concatenate(
+            [mean_probabilities(one.owner, one.logits / t) for one, t in parts]
+        ),
         windows=np.concatenate([np.bincount(one.owner) for one in heard]),
         speakers=np.array([r.speaker for r in recordings]),
         parts=np.concatenate([np.repeat(one.part, len(one.recordings)) for one in heard]),
@@ -178,7 +174,7 @@ def decision_of(heard: Sequence[Heard]) -> Decision:
         return Decision()
     logits = np.concatenate([one.logits for one in heard])
     truth = np.concatenate([one.truth[one.owner] for one in heard])
-    weights = np.concatenate([one.windows.weights for one in heard])
+    weights = np.concatenate([even_weights(one.owner) for one in heard])
     temperature = fit_temperature(logits, truth, weights)
     threshold = abstain_threshold(softmax(logits / temperature), truth, weights)
     return Decision(temperature=temperature, abstain_below=threshold)
@@ -196,8 +192,9 @@ def trust(parts: Sequence[Heard]) -> list[Metric]:
     kept = right = total = 0.0
     for heard, decision in zip(parts, crossed(parts), strict=True):
         probabilities = softmax(heard.logits / decision.temperature)
-        said = heard.windows.weights * (probabilities.max(1) >= decision.abstain_below)
-        total += heard.windows.weights.sum()
+        weights = even_weights(heard.owner)
+        said = weights * (probabilities.max(1) >= decision.abstain_below)
+        total += weights.sum()
         kept += said.sum()
         right += (said * (probabilities.argmax(1) == heard.truth[heard.owner])).sum()
     where = f"windows of {sum(len(one.recordings) for one in parts)} recordings, speakers held out"

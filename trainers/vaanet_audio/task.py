@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,7 +27,13 @@ from trainers.losses.class_weights import class_weights, weighted_mean
 from trainers.losses.cross_entropy import cross_entropy
 from trainers.metrics.classification import average_recall, confusion_matrix, softmax
 from trainers.vaanet_audio.recipe import VoiceRecipe
-from trainers.vaanet_audio.windows import Spectra, Windows, logits_of
+from trainers.vaanet_audio.windows import (
+    Spectra,
+    Windows,
+    even_weights,
+    logits_of,
+    mean_probabilities,
+)
 
 __all__ = ["VoiceTask"]
 
@@ -74,7 +81,12 @@ class VoiceTask:
         self._weights = class_weights(recipe.loss.class_weights, counts)
         self._validation = validation
         speakers = np.array([recording.speaker for recording in training])
-        self._recordings_of = [np.flatnonzero(speakers == who) for who in np.unique(speakers)]
+        times_over = _times_over(speakers) if recipe.data.even_corpora else {}
+        self._turns = [
+            np.flatnonzero(speakers == who)
+            for who in np.unique(speakers)
+            for _ in range(times_over.get(who, 1))
+        ]
 
     def batches(self, rng: np.random.Generator) -> Sequence[npt.NDArray[np.int64]]:
         """Numbers of the training recordings, batch by batch; a last one too small is left out.
@@ -91,7 +103,7 @@ class VoiceTask:
         """Batches of whole shares of speakers; who has too few recordings says some twice."""
         share, size = self._recipe.data.of_one_speaker, self._recipe.schedule.batch
         shares = []
-        for own in self._recordings_of:
+        for own in self._turns:
             order = rng.permutation(own)
             order = np.resize(order, max(len(order), share))
             shares += [order[i : i + share] for i in range(0, len(order) - share + 1, share)]
@@ -109,7 +121,9 @@ class VoiceTask:
         features, targets = mixed(features, targets, rng, self._recipe.augmentation.mixup)
         soft = jt.array(targets)
         voices = len(batch) // (self._recipe.data.of_one_speaker or len(batch))
-        losses = cross_entropy(self.module(jt.array(features), voices)["logits"], soft)
+        sounding = self._voice.sounding(features, self._recipe.model.audio_n_segments)
+        heard = self.module(jt.array(features), voices, jt.array(sounding))
+        losses = cross_entropy(heard["logits"], soft)
         return {"total": weighted_mean(losses, soft, self._weights)}
 
     def validate(self) -> dict[str, float]:
@@ -120,8 +134,8 @@ class VoiceTask:
         (logits,) = logits_of(self.model, windows, recordings, [self._voice.adaptation_s])
         truth = self._classes_of(recordings)
         right = softmax(logits)[np.arange(len(logits)), truth[windows.owner]]
-        entropy = -(windows.weights * np.log(right + 1e-12)).mean()
-        predicted = windows.mean(logits).argmax(1)
+        entropy = -(even_weights(windows.owner) * np.log(right + 1e-12)).mean()
+        predicted = mean_probabilities(windows.owner, logits).argmax(1)
         matrix = confusion_matrix(truth, predicted, len(self._labels))
         return {"loss": float(entropy), "recall": average_recall(matrix)}
 
@@ -147,3 +161,11 @@ class VoiceTask:
         if rng.random() < how.band_limit:
             power = band_limited(power, rng)
         return masked(self._voice.features(power, self._recipe.frames), rng, how.mask)
+
+
+def _times_over(speakers: npt.NDArray[np.str_]) -> dict[str, int]:
+    """How many times each speaker has a turn for all corpora to be heard about equally."""
+    corpora = {who: who.partition("/")[0] for who in speakers.tolist()}
+    counts = Counter(corpora[who] for who in speakers.tolist())
+    most = max(counts.values())
+    return {who: round(most / counts[corpus]) for who, corpus in corpora.items()}

@@ -68,7 +68,7 @@ class Training:
         learned, held = hold_out(recordings, recipe.data.validation_speakers, recipe.schedule.seed)
         windows = None
         if held:
-            windows = windows_of(held, recipe.voice, recipe.frames, recipe.data.hop_s)
+            windows = self._windows(held)
         task = VoiceTask(
             recipe,
             self.labels,
@@ -106,8 +106,12 @@ class Training:
     def hear(self, part: str, model: Model, recordings: Sequence[Recording]) -> Heard:
         """What a network says of recordings whose classes it knows."""
         known = tuple(r for r in recordings if r.label in self.labels)
-        windows = windows_of(known, self.recipe.voice, self.recipe.frames, self.recipe.data.hop_s)
-        return self._hear(part, model, known, windows)
+        return self._hear(part, model, known, self._windows(known))
+
+    def _windows(self, recordings: Sequence[Recording]) -> Windows:
+        cut, hop_s = self.recipe.model, self.recipe.data.hop_s
+        voice = self.recipe.voice
+        return windows_of(recordings, voice, cut.audio_n_segments, cut.piece_frames, hop_s)
 
     def _hear(
         self, part: str, model: Model, recordings: Sequence[Recording], windows: Windows

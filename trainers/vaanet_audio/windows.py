@@ -20,7 +20,15 @@ from trainers.data.clip_media import samples_of
 from trainers.data.sounds import Recording
 from trainers.metrics.classification import softmax
 
-__all__ = ["Spectra", "Windows", "logits_of", "spectra_of", "windows_of"]
+__all__ = [
+    "Spectra",
+    "Windows",
+    "even_weights",
+    "logits_of",
+    "mean_probabilities",
+    "spectra_of",
+    "windows_of",
+]
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -37,27 +45,32 @@ class Windows:
 
     Attributes:
         features: float32 ``[W, frames, values]``.
+        sounding: which pieces have a say, float32 ``[W, pieces]``.
         owner: the number of the recording that each is of, ascending, ``int64[W]``.
         new_s: seconds of each that the one before did not have, ``float64[W]``.
     """
 
     features: FloatArray
+    sounding: FloatArray
     owner: npt.NDArray[np.int64]
     new_s: npt.NDArray[np.float64]
 
-    @property
-    def weights(self) -> npt.NDArray[np.float64]:
-        """Weights that give every recording the same say, of mean 1."""
-        weights = 1.0 / np.bincount(self.owner)[self.owner]
-        normed: npt.NDArray[np.float64] = weights / weights.mean()
-        return normed
 
-    def mean(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Each recording's mean of the probabilities of logits ``[W, C]``: ``[recordings, C]``."""
-        counts = np.bincount(self.owner)
-        total = np.zeros((len(counts), logits.shape[1]))
-        np.add.at(total, self.owner, softmax(logits))
-        return total / counts[:, np.newaxis]
+def even_weights(owner: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Weights of windows, of mean 1, that give every one of their owners the same say."""
+    weights = 1.0 / np.bincount(owner)[owner]
+    normed: npt.NDArray[np.float64] = weights / weights.mean()
+    return normed
+
+
+def mean_probabilities(
+    owner: npt.NDArray[np.int64], logits: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Each owner's mean of the probabilities of logits ``[W, C]``: ``[owners, C]``."""
+    counts = np.bincount(owner)
+    total = np.zeros((len(counts), logits.shape[1]))
+    np.add.at(total, owner, softmax(logits))
+    return total / counts[:, np.newaxis]
 
 
 def spectra_of(
@@ -85,7 +98,11 @@ def spectra_of(
 
 
 def windows_of(
-    recordings: Sequence[Recording], voice: VoicePreprocessing, frames: int, hop_s: float
+    recordings: Sequence[Recording],
+    voice: VoicePreprocessing,
+    pieces: int,
+    piece_frames: int,
+    hop_s: float,
 ) -> Windows:
     """What a live stream would hear of recordings, one by one, from their beginnings on.
 
@@ -95,10 +112,11 @@ def windows_of(
     Args:
         recordings: which.
         voice: how they are heard.
-        frames: of a window.
+        pieces: of a window.
+        piece_frames: of each.
         hop_s: seconds between windows.
     """
-    features, owner, new_s = [], [], []
+    features, owner, new_s, frames = [], [], [], pieces * piece_frames
     length, hop = (round(s * voice.sample_rate) for s in (voice.seconds(frames), hop_s))
     for number, recording in enumerate(recordings):
         samples = samples_of(recording.path, voice.sample_rate)
@@ -115,7 +133,9 @@ def windows_of(
                 heard = voice.power(samples[start : start + length], voice.sample_rate)
                 features.append(voice.features(heard, frames))
                 owner.append(number)
-    return Windows(np.stack(features), np.array(owner), np.array(new_s))
+    heard_in = np.stack(features)
+    sounding = voice.sounding(heard_in, pieces)
+    return Windows(heard_in, sounding, np.array(owner), np.array(new_s))
 
 
 def logits_of(
@@ -142,25 +162,27 @@ def logits_of(
     for heard in _in_turn(windows, recordings):
         voice = FamiliarVoice.unknown(encoded.shape[2])
         for window in heard:
-            voice = voice.hearing(encoded[window], float(windows.new_s[window]))
+            known = encoded[window, windows.sounding[window] > 0]
+            voice = voice.hearing(known, float(windows.new_s[window]))
             voices[window] = voice
-    return [_said(model, encoded, voices, adaptation_s, batch) for adaptation_s in adaptations_s]
+    pieces = {"piece": encoded, "sounding": windows.sounding}
+    return [_said(model, pieces, voices, adaptation_s, batch) for adaptation_s in adaptations_s]
 
 
 def _said(
     model: Model,
-    encoded: FloatArray,
+    pieces: dict[str, FloatArray],
     voices: Sequence[FamiliarVoice],
     adaptation_s: float,
     batch: int,
 ) -> npt.NDArray[np.float64]:
-    """The head's logits ``[W, C]`` for embeddings ``[W, pieces, size]`` and their voices."""
-    rows = [voice.rows(adaptation_s) for voice in voices]
-    known = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    """The head's logits ``[W, C]`` for the pieces of windows and their voices."""
+    known = [voice.rows(adaptation_s) for voice in voices]
+    rows = pieces | {name: np.concatenate([row[name] for row in known]) for name in known[0]}
     parts = []
-    for first in range(0, len(encoded), batch):
-        some = {name: value[first : first + batch] for name, value in known.items()}
-        parts.append(model.head({"piece": encoded[first : first + batch], **some})["logits"])
+    for first in range(0, len(voices), batch):
+        some = {name: value[first : first + batch] for name, value in rows.items()}
+        parts.append(model.head(some)["logits"])
     return np.concatenate(parts).astype(np.float64)
 
 

@@ -40,22 +40,16 @@ class BatchNorm(Module):
             scale = self.weight / jt.sqrt(self.running_var + self.eps)
             shift = self.bias - self.running_mean * scale
             return x * scale.reshape(shape) + shift.reshape(shape)
-        mean, variance = self.remember(x)
+        mean, count = _channel_mean(x), x.numel() // self.num_features
+        variance = _channel_mean((x - mean.reshape(shape)).sqr())
+        self.remember(mean, variance * (count / max(count - 1, 1)))
         inverse = 1.0 / jt.sqrt(variance + self.eps)
         return _Normalised()(x, self.weight, self.bias, mean.detach(), inverse.detach())
 
-    def remember(self, x: Var) -> tuple[Var, Var]:
-        """Let the running statistics take up a batch [N, C, ...], however it is normalised.
-
-        Returns:
-            its mean and biased variance, [C] each.
-        """
-        mean, count = _channel_mean(x), x.numel() // self.num_features
-        variance = _channel_mean((x - mean.reshape(1, -1, *[1] * (x.ndim - 2))).sqr())
-        unbiased = variance.detach() * (count / max(count - 1, 1))
-        for running, newest in ((self.running_mean, mean.detach()), (self.running_var, unbiased)):
-            running.update(running + (newest - running) * self.momentum)
-        return mean, variance
+    def remember(self, mean: Var, variance: Var) -> None:
+        """Let the running statistics take up a batch's, [C] each, however it was normalised."""
+        for running, newest in ((self.running_mean, mean), (self.running_var, variance)):
+            running.update(running + (newest.detach() - running) * self.momentum)
 
 
 class _Normalised(jt.Function):  # type: ignore[name-defined]
