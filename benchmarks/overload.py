@@ -8,7 +8,9 @@ many the model can take; then the hop is set so that they bring the stated multi
 first stream is greedy: it brings four times as many windows as each other one.
 
 Served and shed are counted from the events' window numbers. Age is from the capture of a window's
-newest sample to the event's publication. Bound is what the queue promises: two rounds of all.
+newest sample to the event's publication. Bound is what the queue promises for it: the sample by
+which a window is seen to be complete (40 ms), the run that is under way, and two rounds of all.
+Runs cost what they cost in that row, where inference had no pause; else what they cost at the most.
 
 At the end of each load feeding stops, and what came must be what was used and what was dropped by
 reason, to the message and to the window, over the whole life of the process; or the command fails.
@@ -54,7 +56,13 @@ def _resident_kb(pid: int) -> int:
     return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
 
-def _row(load: float, events: list[Event], memory: list[int], streams: int, cost_s: float) -> str:
+def _bound_ms(load: float, rate: float, most: float, streams: int) -> float:
+    """How old a result may be, at so many windows a second now and at the most."""
+    cost_s = 1 / (rate if load >= 1 else most)
+    return 1000 * (1 / FPS + (1 + ROUNDS * streams) * cost_s)
+
+
+def _row(load: float, events: list[Event], memory: list[int], rate: float, bound_ms: float) -> str:
     numbers: dict[str, list[int]] = defaultdict(list)
     for event in events:
         numbers[event.stream].append(event.window.index)
@@ -74,7 +82,8 @@ def _row(load: float, events: list[Event], memory: list[int], streams: int, cost
         f"{p50:.0f}",
         f"{p99:.0f}",
         f"{ages.max():.0f}",
-        f"{1000 * ROUNDS * streams * cost_s:.0f}",
+        f"{bound_ms:.0f}",
+        f"{rate:.0f}",
         f"{(memory[1] - memory[0]) / 1024:+.1f}",
         f"{os.getloadavg()[0]:.1f}",
     ]
@@ -91,21 +100,22 @@ def main() -> None:
     log.set_up()
     print(machine())
     most, _, _ = _measure(options.streams, options.bundle, GREED / FPS, CALIBRATING_S)
-    cost_s = CALIBRATING_S / len(most)
-    print(
-        f"{1 / cost_s:.0f} windows a second at the most; {options.streams} streams, one greedy.\n"
-    )
+    at_most = len(most) / CALIBRATING_S
+    print(f"{at_most:.0f} windows a second at the most; {options.streams} streams, one greedy.\n")
     print(
         "| load | windows | shed | greedy stream | others | served: greedy; others"
-        " | age p50 ms | p99 ms | max ms | bound ms | memory MiB | machine's load |"
+        " | age p50 ms | p99 ms | max ms | bound ms | answered a second | memory MiB"
+        " | machine's load |"
     )
-    print("|---" * 12 + "|")
+    print("|---" * 13 + "|")
     balances = []
     for load in options.loads:
-        hop_s = (options.streams - 1 + GREED) * cost_s / load
+        hop_s = (options.streams - 1 + GREED) / at_most / load
         found = _measure(options.streams, options.bundle, hop_s, options.seconds)
         events, memory, equations = found
-        print(_row(load, events, memory, options.streams, cost_s), flush=True)
+        rate = len(events) / options.seconds
+        bound_ms = _bound_ms(load, rate, at_most, options.streams)
+        print(_row(load, events, memory, rate, bound_ms), flush=True)
         balances += [f"- load {load:g}: {equation}" for equation in equations]
     print("", *balances, machine(), sep="\n")
 
