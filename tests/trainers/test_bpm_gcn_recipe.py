@@ -3,11 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jack_stream.cli.app import app as stream_app
 from jack_stream.errors import ConfigError, UsageError
 from jack_stream.features.skeleton import joint_index
 from jack_stream.models import load
 from jack_stream.models.labels import EMOTION_GAIT
+from jack_stream.models.registry import untrained
 from jack_stream.weights import read_bundle
+from jack_stream.weights.torchfile import write_checkpoint
 from trainers.bpm_gcn.examples import Examples
 from trainers.bpm_gcn.recipe import GaitRecipe
 from trainers.bpm_gcn.task import GaitData, GaitTask, gather, logits_of
@@ -104,6 +107,37 @@ def test_the_command_makes_a_bundle_that_inference_loads(
     assert learned["train.npz"] == "not stated"
     assert {item.name for item in bundle.card.training_data} < set(learned)
     assert "tensors come from run/bundle" in Path("tuned/report.md").read_text()
+
+
+def test_a_checkpoint_of_the_authors_is_tested_and_fine_tuned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_walks(Path("walks.npz"), 24, 0)
+    theirs = untrained("bpm-gcn", seed=5, width=4, frames=8).weights()
+    write_checkpoint("theirs.pth", theirs)
+    said = (
+        "--set", "width=4", "--set", "frames=8", "--preprocessing", "frames=8",
+        "--preprocessing", "frame_rate_hz=5.0", "--trained-on", "Walks=research only",
+    )  # fmt: skip
+    stream_app(
+        ["weights", "import", "-m", "bpm-gcn", "theirs.pth", "imported", *said],
+        standalone_mode=False,
+    )
+    app(["test", "imported", "walks.npz"], standalone_mode=False)
+    assert "24 recordings" in capsys.readouterr().out
+    settings = (*TINY, "schedule.epochs=1", "data.samples_per_epoch=16", "optimizer.lr=1e-9")
+    chosen = [text for override in settings for text in ("--set", override)]
+    for init, licence in (("imported", "research only"), ("theirs.pth", "not stated")):
+        run = Path(f"tuned-{init}")
+        command = ["bpm-gcn", str(run), "--recipe", "bpm-gcn-distilled", "--labelled", "walks.npz"]
+        app([*command, "--init", init, *chosen], standalone_mode=False)
+        tuned = read_bundle(run / "bundle")
+        (learned,) = (d for d in tuned.card.training_data if d.name.endswith(("Walks", "with")))
+        assert learned.licence == licence
+        for name, value in tuned.tensors.items():
+            if "running" not in name:
+                np.testing.assert_allclose(value, theirs[name], atol=1e-3, err_msg=name)
 
 
 def test_what_is_calibrated_on_is_not_trained_on(tmp_path: Path) -> None:
