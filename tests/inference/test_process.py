@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jack_stream.clock import Clock
 from jack_stream.config import Config, loads
 from jack_stream.errors import ModelFailedError, ModelInputError
 from jack_stream.events.publisher import EventPublisher
 from jack_stream.events.schema import Event, decode, encode
 from jack_stream.features.localization import Segment
+from jack_stream.inference import process
 from jack_stream.inference.analyzer import UNCERTAIN, Prediction, read
 from jack_stream.inference.batch import Task, answer
 from jack_stream.inference.event import Timing
@@ -25,6 +28,8 @@ from jack_stream.inference.process import Inference
 from jack_stream.inference.queue import Job, WindowQueue
 from jack_stream.inference.scheduler import Batch, Scheduler
 from jack_stream.service import child
+from jack_stream.service.session import private
+from jack_stream.wire.health import HealthReporter
 from jack_stream.wire.policy import Policy
 from tests.inference.streams import (
     MS,
@@ -289,6 +294,37 @@ def test_work_ends_when_stopped(inference: Inference) -> None:
     scheduler = _scheduler(job, job)
     inference.work(scheduler, lambda: False, stop, lambda: None)
     assert scheduler.next(0.0) is not None, "one is left"
+
+
+def test_networks_compute_without_the_lock_as_soon_as_they_are_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+
+    @contextmanager
+    def unlocked() -> Iterator[None]:
+        said.append("unlocked")
+        yield
+        said.append("locked")
+
+    analyzers = {"door": [_analyzer(Prediction(LOGITS))]}
+    monkeypatch.setattr(process, "load_analyzers", lambda _: analyzers)
+    monkeypatch.setattr(process, "measure_costs", lambda _: {})
+    monkeypatch.setattr(process, "unlocked", unlocked)
+    monkeypatch.setattr(Inference, "work", lambda *_: said.append("work"))
+    analyzed = 'scene = {}\n[[streams.analyzers]]\nmethod = "bpm-gcn"'
+    with (
+        private(_config(analyzed)) as config,
+        HealthReporter("inference", "", clock=Clock()) as health,
+    ):
+        process.run(
+            config,
+            clock=Clock(),
+            stop=threading.Event(),
+            health=health,
+            on_ready=lambda: said.append("ready"),
+        )
+    assert said == ["ready", "unlocked", "work", "locked"]
 
 
 def _config(text: str) -> Config:
