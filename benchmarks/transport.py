@@ -2,7 +2,7 @@ r"""Frames over the wire: this project's next to imagezmq and VidGear's NetGear,
 
     pip install --no-deps --target /tmp/peers imagezmq vidgear simplejpeg colorlog requests \
         urllib3 idna certifi charset-normalizer
-    PYTHONPATH=/tmp/peers python -m benchmarks.transport [--rounds 3] [--seconds 2]
+    PYTHONPATH=/tmp/peers python -m benchmarks.transport [--rounds 3] [--seconds 2] [--size 1280x720]
 
 Two processes per contestant; all send NumPy arrays uncompressed and lose none, but for imagezmq's
 PUB/SUB, which drops what its reader is too slow for. First as fast as they go (frames and MB per
@@ -194,6 +194,7 @@ def _read_netgear(endpoint: str) -> Iterator[Reader]:
 
 CONTESTANTS = (
     Contestant("JACK Stream, lossless, ipc", "ipc", send_ours, read_ours),
+    Contestant("JACK Stream, lossless, tcp", "tcp", send_ours, read_ours),
     Contestant(
         "JACK Stream, lossless, tcp, as from elsewhere",
         "tcp",
@@ -331,8 +332,10 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2, help="of each turn")
+    parser.add_argument("--size", choices=SIZES, help="of the frames; all if left out")
     options = parser.parse_args()
-    compare(installed(CONTESTANTS), SIZES, options)
+    sizes = {options.size: SIZES[options.size]} if options.size else SIZES
+    compare(installed(CONTESTANTS), sizes, options)
 
 
 if __name__ == "__main__":
