@@ -2,7 +2,8 @@ r"""Frames over the wire: this project's next to imagezmq and VidGear's NetGear,
 
     pip install --no-deps --target /tmp/peers imagezmq vidgear simplejpeg colorlog requests \
         urllib3 idna certifi charset-normalizer
-    PYTHONPATH=/tmp/peers python -m benchmarks.transport [--rounds 3] [--seconds 2] [--size 1280x720]
+    PYTHONPATH=/tmp/peers python -m benchmarks.transport [--rounds 3] [--seconds 2] \
+        [--size 1280x720]
 
 Two processes per contestant; all send NumPy arrays uncompressed and lose none, but for imagezmq's
 PUB/SUB, which drops what its reader is too slow for. First as fast as they go (frames and MB per

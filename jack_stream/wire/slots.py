@@ -21,7 +21,7 @@ __all__ = ["SLOTS", "SLOT_BYTES", "Slots", "look_into"]
 SLOTS = 16
 SLOT_BYTES = 32 * 1024 * 1024
 """The place of a slot; only what pictures have filled takes memory. A 4K RGB frame has 25 MB."""
-_SEAL_FUTURE_WRITE = 0x10  # fcntl.F_SEAL_FUTURE_WRITE, which Python names since 3.13
+_SEAL_FUTURE_WRITE = 0x10  # linux/fcntl.h
 _SEALS = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | _SEAL_FUTURE_WRITE | fcntl.F_SEAL_SEAL
 
 
