@@ -149,8 +149,8 @@ def test_the_cache_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
 
 def test_a_compiling_process_ends_with_its_parent() -> None:
     code = (
-        "import multiprocessing, os, signal; from jack_stream.runtime import importing\n"
-        "start = importing._dying_with(os.getpid(), lambda: None)\n"
+        "import multiprocessing, os, signal; from jack_stream.runtime import compiling\n"
+        "start = compiling.dying_with(os.getpid(), lambda: None)\n"
         "pool = multiprocessing.get_context('fork').Pool(1, start)\n"
         "print(pool.apply(os.getpid), flush=True)\n"
         "signal.pause()"
@@ -172,9 +172,9 @@ def test_a_compiling_process_ends_with_its_parent() -> None:
 
 def test_compiling_processes_end_by_sigterm_although_their_parent_handles_it() -> None:
     code = (
-        "import multiprocessing, os, select, signal; from jack_stream.runtime import importing\n"
+        "import multiprocessing, os, select, signal; from jack_stream.runtime import compiling\n"
         "signal.signal(signal.SIGTERM, lambda *_: None)\n"
-        "start = importing._dying_with(os.getpid(), lambda: None)\n"
+        "start = compiling.dying_with(os.getpid(), lambda: None)\n"
         "pool = multiprocessing.get_context('fork').Pool(1, start)\n"
         "child = pool.apply(os.getpid)\n"
         "ended = os.pidfd_open(child)\n"
@@ -183,6 +183,27 @@ def test_compiling_processes_end_by_sigterm_although_their_parent_handles_it() -
         "os._exit(0)"
     )
     assert run_python(code).stdout == "True\n"
+
+
+def test_who_waits_for_a_compiling_process_that_was_killed_ends_and_says_so() -> None:
+    code = (
+        "import os, signal; from jack_stream.runtime import compiling\n"
+        "pool = compiling.watched_pool(2, lambda: None)\n"
+        "signal.alarm(60)\n"
+        "pool.apply(os.abort)"
+    )
+    ended = run_python(code)
+    assert ended.returncode == 69
+    assert "was killed (is there too little memory?)" in ended.stderr
+
+
+def test_a_pool_that_is_ended_ends_nobody_else() -> None:
+    code = (
+        "import os; from jack_stream.runtime import compiling\n"
+        "with compiling.watched_pool(2, lambda: None) as pool: print(pool.apply(abs, (-3,)))\n"
+        "pool.join(); print('well')"
+    )
+    assert run_python(code).stdout == "3\nwell\n"
 
 
 def test_only_a_kernel_whose_assembly_is_to_be_changed_goes_through_jittors_program(
@@ -198,7 +219,15 @@ def test_only_a_kernel_whose_assembly_is_to_be_changed_goes_through_jittors_prog
     python = importing._write_kernel_python(tmp_path, compiler)
 
     def compiled(kernel: Path) -> str:
-        command = [python, tuner, f"--cc_path={compiler}", kernel, "-I a b", "-o", "k.so"]
+        command: list[str | Path] = [
+            python,
+            tuner,
+            f"--cc_path={compiler}",
+            kernel,
+            "-I a b",
+            "-o",
+            "k.so",
+        ]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     assert compiled(plain) == f"{plain} -I a b -o k.so\n"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import importlib
-import multiprocessing
 import os
 import shlex
 import signal
@@ -14,7 +12,7 @@ import sys
 import sysconfig
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +23,7 @@ import numpy as np
 from jack_stream.errors import MissingDependencyError, UsageError
 from jack_stream.runtime.cache import cache_folder, exclusive
 from jack_stream.runtime.checks import OneDNN, cuda, find_compiler, find_headers, find_onednn
+from jack_stream.runtime.compiling import end_compilers, keep_compilers_in_order
 
 __all__ = ["device", "jittor", "onednn_folder", "prepare", "quiet_compilation", "threads"]
 
@@ -48,7 +47,6 @@ _SIGNALS = (
     signal.SIGILL,
     signal.SIGBUS,
 )
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _SIGACTION_BYTES = 512  # more than struct sigaction of any libc
 
 _lock = threading.RLock()
@@ -122,7 +120,7 @@ def quiet_compilation() -> Iterator[None]:
         try:
             yield
         finally:
-            _end_compile_pool()
+            end_compilers()
 
 
 def _choose_device(wanted: str) -> str:
@@ -186,7 +184,7 @@ def _import(nvcc: str) -> ModuleType:
             alone.close()
         _import_with_home(home)
         module = importlib.import_module("jittor")
-        _end_compile_pool()
+        end_compilers()
     module.flags.python_path = str(kernel_python)
     module.flags.use_cuda = 1 if nvcc else 0
     return module
@@ -202,39 +200,7 @@ def _import_with_home(home: Path) -> None:
     # One compiler per 3 GiB of memory would be far more than there are cores.
     total, cores = utils.get_total_mem(), len(os.sched_getaffinity(0))
     utils.get_total_mem = lambda: min(total, cores * 3 * 2**30)
-    utils.pool_initializer = _dying_with(os.getpid(), utils.pool_initializer)
-    # In a process that was spawned itself, Python's own Pool spawns too, which can't take this.
-    utils.Pool = multiprocessing.get_context("fork").Pool
-
-
-def _dying_with(parent: int, initialize: Callable[[], None]) -> Callable[[], None]:
-    """A start for compiling processes that ends them with their parent.
-
-    They hold Jittor's lock through the file that they inherit. Left behind by a parent that was
-    killed, they would wait for work for ever, and everyone else for the lock.
-    """
-
-    def start() -> None:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
-        # They are ended by SIGTERM, for which the parent may have a handler that ends nothing.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if os.getppid() != parent:
-            os._exit(1)
-        initialize()
-
-    return start
-
-
-def _end_compile_pool() -> None:
-    """End the processes that compiled. Jittor would keep them, and makes new ones when needed."""
-    utils: Any = sys.modules["jittor_utils"]
-    pool = getattr(utils, "p", None)
-    if pool is not None:
-        pool.terminate()
-        pool.join()
-        atexit.unregister(utils.pool_cleanup)
-        del utils.p
-        utils.pool_size = 0
+    keep_compilers_in_order(utils)
 
 
 def _link_onednn(folder: Path, onednn: OneDNN) -> None:
