@@ -81,6 +81,9 @@ def run(
         overrides.append(f"runtime.cpus={cpus!r}")
     loaded = load_config(config, overrides)
     check_before_start(loaded)
+    if page:
+        key = "" if loaded.view.token is None else "; it asks for view.token"
+        typer.echo(f"The page is at {loaded.view.url}{key}")
     stop = stop_on_signals()
     if show:
         code, _ = _shown(loaded, stop)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import structlog
 import zmq
 
+from jack_stream import trace
 from jack_stream.clock import NS_PER_S, TimeSource
 from jack_stream.closing import Closing
 from jack_stream.config import Config
@@ -93,8 +94,12 @@ class Keeper(Closing):
         poller.register(self._announcer.socket, zmq.POLLIN)
         poller.poll(timeout_ms)
         events = self._inlet.take()
-        for parts in self._kept(events) if events else ():
-            self._announcer.publish(parts)
+        if events:
+            with trace.span("journal", "keep events", events=len(events)):
+                kept = self._kept(events)
+            with trace.span("journal", "announce events", events=len(events)):
+                for parts in kept:
+                    self._announcer.publish(parts)
         self._counts["events_published"] += len(events)
         self._inlet.confirm()
         journal = self.journal

@@ -78,6 +78,7 @@ class System:
         return status, {
             "status": status,
             "uptime_s": round(gauges.get("uptime_s", 0.0), 1),
+            "cores": supervisor.health.detail,
             "reasons": reasons,
             "processes": processes,
         }

@@ -79,6 +79,7 @@ class Supervisor:
         self._clock = Clock()
         self._session = f"{self._clock.now_ns():x}"[-8:]
         self._seq = 0
+        self._cores = ""
         self._ready = False
         self._petted_s = 0.0
         self._progress = (0, 0)
@@ -102,7 +103,8 @@ class Supervisor:
     def _run(self, stop: threading.Event) -> int:
         _warn_of_gaps(self._config)
         if (parts := take_part(self._config)) is not None:
-            _log.info("cores are divided", cores=str(parts))
+            self._cores = str(parts)
+            _log.info("cores are divided", cores=self._cores)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         inbox, outlet = context.socket(zmq.PULL), context.socket(zmq.PUB)
         try:
@@ -272,7 +274,7 @@ class Supervisor:
                 self._report(outlet, name, child, detail)
         stamp = Stamp("", self._seq, self._clock.now_ns(), self._session)
         self._seq += 1
-        health = Health(stamp, SUPERVISOR, "running", counters, gauges)
+        health = Health(stamp, SUPERVISOR, "running", counters, gauges, self._cores)
         outlet.send_multipart(encode(health))
 
     def _report(self, outlet: zmq.Socket[bytes], name: str, child: Child, detail: str) -> None:

@@ -26,6 +26,10 @@ from tests.service.trace_format import check, of_name
 pytestmark = [pytest.mark.end_to_end, pytest.mark.jittor, pytest.mark.timeout(600)]
 
 STOP_S = 5.0
+_TRACED = (
+    "send audio", "receive audio", "batch of vaanet-audio", "publish events", "keep events",
+    "announce events",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -120,13 +124,15 @@ def _published(reports: Receiver) -> int:
 def test_a_killed_camera_comes_back_and_sigterm_ends_all_in_time(
     looped: Path, tmp_path: Path
 ) -> None:
-    page = ("--view", "--set", f"view.address=127.0.0.1:{_free_port()}", "--trace", "out.json")
+    port = _free_port()
+    page = ("--view", "--set", f"view.address=127.0.0.1:{port}", "--trace", "out.json")
     with (
         capture_events(load(looped).events.endpoint) as events,
         Receiver([load(looped).events.health_endpoint], {"health"}) as reports,
         started(tmp_path, "run", "-c", str(looped), *page) as run,
     ):
         _wait_for_more(events, 2, START_S)
+        assert run.out == f"The page is at http://localhost:{port}\n"
         before = _children(run.process.pid)
         assert set(before) == {"camera", "journal", "inference", "view"}
 
@@ -160,12 +166,14 @@ def _check_trace(path: Path, killed: int, seen: Sequence[Event]) -> None:
     check(whole)
     events = whole["traceEvents"]
     processes = {event["args"]["name"] for event in of_name(whole, "process_name")}
-    assert processes == {"supervisor", "camera.door", "inference", "view"}
+    assert processes == {"supervisor", "camera.door", "inference", "journal", "view"}
     marks = [event["name"] for event in events if event["name"].startswith("no trace of ")]
     assert f"no trace of camera.door ({killed}): it was killed" in marks
     assert len(marks) == 2, "the camera and the page"
-    for name in ("send audio", "receive audio", "batch of vaanet-audio", "publish events"):
+    for name in _TRACED:
         assert {"X"} == {event["ph"] for event in of_name(whole, name)}, name
+    kept = sum(event["args"]["events"] for event in of_name(whole, "keep events"))
+    assert kept == len(seen)
     lives = [e for e in events if e["ph"] == "b" and e["name"] == "door vaanet-audio"]
     assert len(lives) == len(seen)
     ends = {e["id2"]["local"]: e["ts"] for e in events if e["ph"] == "e" and e["name"] == "publish"}

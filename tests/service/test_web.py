@@ -40,7 +40,8 @@ def _health(process: str, state: State = "running", **said: Any) -> Health:
 def _supervisor(**restarts: int) -> Health:
     counters = {f"restarts.{name}": restarts.get(name.split(".")[0], 0) for name in NAMES}
     gauges = {"uptime_s": 60.0, **{f"uptime_s.{name}": 50.0 for name in NAMES}}
-    return _health(SUPERVISOR, counters=counters, gauges=gauges)
+    cores = "capture 0; inference 1,2"
+    return _health(SUPERVISOR, counters=counters, gauges=gauges, detail=cores)
 
 
 @pytest.fixture
@@ -158,6 +159,7 @@ def test_all_is_well(address: str) -> None:
     answer = json.loads(text)
     assert (code, answer["status"], answer["reasons"]) == (200, "ok", [])
     assert answer["uptime_s"] == 60.0
+    assert answer["cores"] == "capture 0; inference 1,2"
     assert answer["processes"]["camera.door"]["restarts"] == 2
 
 
