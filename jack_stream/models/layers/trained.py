@@ -86,9 +86,7 @@ def normalise_last(
     y = function(x, norm.weight, norm.bias, residual)
     mean, variance = function.statistics
     count = x.numel() // norm.num_features
-    variance = variance * (count / max(count - 1, 1))
-    for running, newest in ((norm.running_mean, mean), (norm.running_var, variance)):
-        running.update(running + (newest.detach() - running) * norm.momentum)
+    norm.remember(mean, variance * (count / max(count - 1, 1)))
     return y
 
 

@@ -1,7 +1,8 @@
 """oneDNN operators for Jittor on the CPU, compiled once into the cache.
 
-Activations are channels-last, [N, spatial..., C]. The operators have no gradient, except that
-``layers.matmul`` builds one from ``batch_matmul``; ``layers.paths`` decides when they are used.
+Activations are channels-last, [N, spatial..., C]. The operators have no gradients of
+their own: ``layers.trained`` and ``layers.matmul`` make them of one another, and ``layers.paths``
+decides when they are used.
 """
 
 from __future__ import annotations
