@@ -7,15 +7,21 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import zmq
 
+from jack_stream import trace
+from jack_stream.clock import Clock
 from jack_stream.errors import UsageError
 from jack_stream.events.feed import EventFeed
 from jack_stream.events.journal_reader import JournalReader
 from jack_stream.events.schema import Alert, AnyEvent
+from jack_stream.service.traces import joined
+from jack_stream.trace import Part
 from tests.events.houses import House, is_taken, made, seqs, synced
 from tests.events.making import alert
+from tests.service.trace_format import check, of_name
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,6 +72,21 @@ def test_a_position_counts_what_was_handed_out_and_no_more(house: House) -> None
             position = one.position
         with house.subscribe(position=position) as two:
             assert seqs(two, 13) == list(range(7, 20))
+
+
+def test_a_trace_tells_when_events_were_kept_and_then_published(
+    house: House, tmp_path: Path
+) -> None:
+    (parts := tmp_path / "parts").mkdir()
+    with trace.recording(parts, "journal", Clock()), house.running(), house.feed() as feed:
+        house.send(feed, 3)
+    [part] = [msgspec.json.decode(one.read_bytes(), type=Part) for one in parts.iterdir()]
+    whole = joined([part], part.offset_ns)
+    check(whole)
+    kept, announced = of_name(whole, "keep events"), of_name(whole, "announce events")
+    assert sum(one["args"]["events"] for one in kept) == 3
+    for one, after in zip(kept, announced, strict=True):
+        assert one["ts"] + one["dur"] <= after["ts"]
 
 
 @pytest.mark.parametrize(
