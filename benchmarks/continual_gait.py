@@ -175,10 +175,13 @@ def accuracy(files: Sequence[Path], patterns: Sequence[str]) -> None:
     model = load(bundle)
     assert model.origin is not None
     grid = GaitPreprocessing.from_card(model.origin.card.preprocessing)
-    sets = {"made walks of 16 s": _made(grid), "the demo's four styles in turn": _demo(grid)}
+    sets = {
+        "made walks of 16 s": made_walks(grid),
+        "the demo's four styles in turn": demo_walks(grid),
+    }
     for file in files:
         for pattern in patterns or ["*"]:
-            sets[f"{file.name}, {pattern}"] = _recorded(file, pattern, grid)
+            sets[f"{file.name}, {pattern}"] = recorded_walks(file, pattern, grid)
     print(
         "| walks | step | hops | same label | mean difference | largest | recall: steps | window |"
     )
@@ -227,7 +230,7 @@ def _recall(predicted: Array, labels: Sequence[str | None]) -> str:
     return f"{np.mean(each):.2f} of {len(each)}" if each else "no labels"
 
 
-def _on_grid(joints: Array, rate_hz: float, grid: GaitPreprocessing) -> Array:
+def on_grid(joints: Array, rate_hz: float, grid: GaitPreprocessing) -> Array:
     """A whole recording ``[T, 16, 3]`` on the network's time grid."""
     joints = joints - joints[:, [joint_index("root")]]
     times = np.round(np.arange(len(joints)) / rate_hz * NS_PER_S).astype(np.int64)
@@ -242,17 +245,18 @@ def _on_grid(joints: Array, rate_hz: float, grid: GaitPreprocessing) -> Array:
     return long.resample(times, joints, seen, 0).joints
 
 
-def _made(grid: GaitPreprocessing) -> list[Recording]:
+def made_walks(grid: GaitPreprocessing) -> list[Recording]:
+    """Walks of 16 s that nobody learned from."""
     found = []
     for i in range(24):
         label = EMOTION_GAIT[i % len(EMOTION_GAIT)]
         walk = make_walk(label, np.random.default_rng([999, i]), Variation(), seconds=16.0)
-        joints = _on_grid(walk.astype(np.float64), FRAME_RATE_HZ, grid)
+        joints = on_grid(walk.astype(np.float64), FRAME_RATE_HZ, grid)
         found.append(Recording(joints, [label] * len(joints)))
     return found
 
 
-def _demo(grid: GaitPreprocessing) -> list[Recording]:
+def demo_walks(grid: GaitPreprocessing) -> list[Recording]:
     """Twelve seconds of each style, for some persons, each walking on into the next style."""
     found = []
     seconds = np.arange(12 * 25) / 25
@@ -265,14 +269,15 @@ def _demo(grid: GaitPreprocessing) -> list[Recording]:
             world = world_landmarks(landmarks(style, phases), 0.6)
             parts.append(from_mediapipe(world, np.ones(world.shape[:2]))[0])
             labels += [label] * round(12 * grid.frame_rate_hz)
-        joints = _on_grid(np.concatenate(parts), 25.0, grid)
+        joints = on_grid(np.concatenate(parts), 25.0, grid)
         found.append(Recording(joints, labels[: len(joints)]))
     return found
 
 
-def _recorded(file: Path, pattern: str, grid: GaitPreprocessing) -> list[Recording]:
+def recorded_walks(file: Path, pattern: str, grid: GaitPreprocessing) -> list[Recording]:
+    """A file's walks with names of a pattern."""
     walks = [walk for walk in read_walks(file) if fnmatchcase(walk.name, pattern)]
-    found = [(_on_grid(walk.joints, walk.frame_rate_hz, grid), walk.label) for walk in walks]
+    found = [(on_grid(walk.joints, walk.frame_rate_hz, grid), walk.label) for walk in walks]
     return [Recording(joints, [label] * len(joints)) for joints, label in found]
 
 
