@@ -7,7 +7,7 @@ For every row a set of clips is made whose class is in the picture, in the sound
 network is trained on it: once with both modalities and once without each. VAANet and CTEN have a
 frozen backbone of random weights whose features are kept; MART is trained whole, fine-tuning alone.
 Accuracies are those of the part for tests; chance is 0.5, and 0.25 for ``each``, of which one
-modality can tell a half. ``--from each`` begins with a network that has learned ``each``.
+modality can tell a half.
 
 No sum of something seen and something heard is right about an exclusive or more often than 0.75,
 and a sum is all that VAANet's last layer forms of the two.
@@ -34,21 +34,18 @@ HIDDEN = ("", "picture", "sound")
 _MART = (*MART, "model.depth=3", "data.validation_share=0.15")
 
 
-def trained(method: str, data: Path, run: Path, overrides: list[str], init: Path | None) -> Any:
-    """The bundle of a small network that learned from made clips."""
+def accuracy(method: str, data: Path, run: Path, overrides: list[str]) -> float:
+    """Of a small network that learned from made clips, on the part for tests."""
     kind = getattr(import_module(f"trainers.{method}.recipe"), METHODS[method])
     small = _MART if method == "mart" else settings(method)
     recipe = read_recipe(kind, method, [*small, f"data.path={str(data)!r}", *overrides])
-    more = {"stage": "finetune"} if method == "mart" else {}
-    if init is None and method != "mart":
+    begin: dict[str, Any] = {"stage": "finetune"}
+    if method != "mart":
         classes = 4 if "each" in data.name else 2
-        init = write_random(run.with_name(f"{run.name}-start"), method, n_classes=classes)
-    return import_module(f"trainers.{method}.run").run_recipe(recipe, run, init=init, **more)
-
-
-def accuracy(bundle: Any) -> float:
-    """On the part for tests."""
-    return next(m.value for m in bundle.card.metrics if m.name == "accuracy")
+        start = run.with_name(f"{run.name}-start")
+        begin = {"init": write_random(start, method, n_classes=classes)}
+    bundle = import_module(f"trainers.{method}.run").run_recipe(recipe, run, **begin)
+    return float(next(m.value for m in bundle.card.metrics if m.name == "accuracy"))
 
 
 def main() -> None:
@@ -58,7 +55,6 @@ def main() -> None:
     parser.add_argument("--hidden", nargs="*", choices=HIDDEN, default=list(HIDDEN))
     parser.add_argument("--clips", type=int, default=48)
     parser.add_argument("--epochs", type=int, default=25)
-    parser.add_argument("--from", dest="first", choices=WHERE, help="what is learned before")
     parser.add_argument("--set", action="append", default=[], help="a setting of the recipe")
     arguments = parser.parse_args()
     columns = [f"without {hidden}" if hidden else "all" for hidden in arguments.hidden]
@@ -72,19 +68,18 @@ def main() -> None:
 
 def show_row(method: str, where: str, scratch: Path, arguments: argparse.Namespace) -> None:
     started = time.monotonic()
-
-    def learned(what: str, init: Path | None, hidden: str) -> Any:
-        data = scratch / f"made-{what}"
-        if not data.exists():
-            write_clips(data, where=what, clips=arguments.clips, layout="annotated")  # type: ignore[arg-type]
-        run = scratch / f"{method}-{what}-{'then' if init else 'first'}-{hidden or 'all'}"
-        chosen = [f"schedule.epochs={arguments.epochs}", f"data.hide={hidden!r}"]
-        return trained(method, data, run, [*chosen, *arguments.set], init)
-
-    row = []
-    for hidden in arguments.hidden:
-        init = learned(arguments.first, None, hidden).path if arguments.first else None
-        row.append(accuracy(learned(where, init, hidden)))
+    data = scratch / f"made-{where}"
+    if not data.exists():
+        write_clips(data, where=where, clips=arguments.clips, layout="annotated")  # type: ignore[arg-type]
+    row = [
+        accuracy(
+            method,
+            data,
+            scratch / f"{method}-{where}-{hidden or 'all'}",
+            [f"schedule.epochs={arguments.epochs}", f"data.hide={hidden!r}", *arguments.set],
+        )
+        for hidden in arguments.hidden
+    ]
     seconds = time.monotonic() - started
     figures = " | ".join(f"{value:.2f}" for value in row)
     print(f"| {method} | {where} | {figures} | {seconds:.0f} |", flush=True)
