@@ -146,6 +146,10 @@ def _precision(schedule: ScheduleSettings) -> Any:
 
 
 def _begin(task: Task, run: Path, *, resume: bool) -> _State:
+    for group in task.optimizer.param_groups:
+        # Jittor would make them in the first backward pass, whose order of computing, and with it
+        # the last bits of what is summed over batches, would then be another than in later ones.
+        group["grads"] = [jt.zeros_like(p).stop_grad() for p in group["params"]]
     last = run / LAST
     if not last.exists():
         return _State()
