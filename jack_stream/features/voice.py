@@ -119,4 +119,4 @@ class VoicePreprocessing(CardedSettings, frozen=True, kw_only=True, forbid_unkno
         if self.kind == "mfcc" or not self.silent_db:
             return np.ones((*windows, pieces), np.float32)
         loudest = features.reshape(*windows, pieces, -1).max(-1)
-        return (loudest >= _OFFSET - self.silent_db / _DB_PER_UNIT).astype(np.float32)
+        return np.asarray(loudest >= _OFFSET - self.silent_db / _DB_PER_UNIT, np.float32)
