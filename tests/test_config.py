@@ -67,6 +67,25 @@ def test_an_unknown_key_is_told_what_was_meant(wrong: str, meant: str) -> None:
     assert f"did you mean {meant!r}?" in message
 
 
+def test_nobody_is_told_that_the_key_that_was_refused_was_meant() -> None:
+    message = _error('[[streams]]\nname = "a"\nmicrophone = { source = "film.mp4" }')
+    assert "streams.0.microphone.source: there is no such key" in message
+    assert "'source'?" not in message
+
+
+def test_beside_a_microphone_a_camera_has_no_sound() -> None:
+    camera = 'camera = { source = "film.mp4", fps = 5 }'
+    both = f'[[streams]]\nname = "a"\n{camera}\nmicrophone = {{ device = "film.wav" }}'
+    with_microphone, alone = (
+        loads(text, "my.toml").streams[0] for text in (both, both.partition("micro")[0])
+    )
+    assert with_microphone.camera_alone is not None
+    assert not with_microphone.camera_alone.sound
+    assert with_microphone.camera_alone.fps == 5
+    assert alone.camera_alone is not None
+    assert alone.camera_alone.sound
+
+
 def test_all_faults_are_named_at_once() -> None:
     message = _error(
         '[runtime]\nthreads = 0\n[[streams]]\nname = "a b"\ncamera = { width = 1, source = "0" }'

@@ -56,7 +56,7 @@ def _contains(value: object, secrets: Collection[str]) -> bool:
 
 def _meant(location: Sequence[str | int]) -> str:
     """The key that was probably meant by an unknown one."""
-    known = {name for section in _sections() for name in section.model_fields}
+    known = {name for section in _sections() for name in section.model_fields} - {location[-1]}
     close = difflib.get_close_matches(str(location[-1]), known, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 

@@ -38,8 +38,9 @@ pose = {}
 analyzers = [{ method = "bpm-gcn" }]
 ```
 
-A stream has a `camera`, a `microphone` or both; or a `scene`; or a `recording`. `pose` is added
-where a method looks at poses (`jack-stream models`). An unknown key is an error.
+A stream has a `camera`, a `microphone` or both (then a film's own sound is left out); or a `scene`;
+or a `recording`. `pose` is added where a method looks at poses (`jack-stream models`). An
+unknown key is an error.
 """
 _TYPES = {str: "text", int: "integer", float: "number", bool: "boolean", Path: "path"}
 _SIGNS = {Ge: ("ge", "at least"), Gt: ("gt", "above"), Le: ("le", "at most"), Lt: ("lt", "below")}

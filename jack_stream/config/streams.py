@@ -39,7 +39,10 @@ class CameraSettings(Section):
     )
     pace: Pace = Field(default="realtime", description="How fast files are played.")
     loop: bool = Field(default=False, description="Whether a file starts again at its end.")
-    sound: bool = Field(default=True, description="Whether the source's sound is published too.")
+    sound: bool = Field(
+        default=True,
+        description="Whether the source's sound is published too; never beside a microphone.",
+    )
     sample_rate: int = Field(default=44100, ge=8000, le=192000, description="Of that sound, in Hz.")
     block_ms: int = Field(default=20, ge=5, le=1000, description="Length of a block of sound.")
     offset_ms: float = Field(
@@ -219,6 +222,16 @@ class StreamSettings(Section):
         if not any(self.fusion.weights.get(method, 1.0) for method in methods):
             raise ValueError(f"stream {self.name!r}: fusion has no analyzer with any weight")
         return self
+
+    @property
+    def camera_alone(self) -> CameraSettings | None:
+        """The camera as its process is to run it: where there is a microphone, it has no sound.
+
+        Two sources of one modality would each be taken for a restart of the other.
+        """
+        if self.camera is None or self.microphone is None:
+            return self.camera
+        return self.camera.model_copy(update={"sound": False})
 
     @property
     def picture_source(self) -> Literal["camera", "scene", "recording", "remote", ""]:

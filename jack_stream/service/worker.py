@@ -147,10 +147,10 @@ def _capture(
 
         source = config.capture_endpoint(stream.name, stream.picture_source)
         pose.run(stream.pose, source, publisher, clock=clock, stop=stop, health=health, over=over)
-    elif stream.camera is not None and worker.role == "camera":
+    elif stream.camera_alone is not None and worker.role == "camera":
         from jack_stream.capture import camera  # noqa: PLC0415
 
-        camera.run(stream.camera, publisher, clock=clock, stop=stop, health=health)
+        camera.run(stream.camera_alone, publisher, clock=clock, stop=stop, health=health)
     elif stream.microphone is not None and worker.role == "microphone":
         from jack_stream.capture import microphone  # noqa: PLC0415
 
