@@ -114,6 +114,22 @@ def test_the_commands_train_and_test(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert model.input_spec["audio"] == ("B", 32, 24)
 
 
+def test_fine_tuning_begins_with_a_bundle_and_passes_its_licences_on(tmp_path: Path) -> None:
+    voices = write_voices(tmp_path / "voices", speakers=2)
+    own = write_voices(tmp_path / "own", speakers=2, seed=1)
+    first = run_recipe(_recipe(voices, "schedule.epochs=1"), tmp_path / "first")
+    recipe = _recipe(own, "schedule.epochs=1", "optimizer.lr=1e-12")
+    fine = run_recipe(recipe, tmp_path / "fine", init=tmp_path / "first" / "bundle")
+    assert [data.name for data in fine.card.training_data] == ["own", "voices"]
+    assert "tensors come from" in (tmp_path / "fine" / "report.md").read_text()
+    learned = [name for name in first.tensors if "running" not in name]
+    assert learned
+    for name in learned:
+        np.testing.assert_array_equal(fine.tensors[name], first.tensors[name])
+    again = run_recipe(recipe, tmp_path / "fine", resume=True)
+    assert again.card.training_data == fine.card.training_data
+
+
 def test_held_out_speakers_are_not_learned_from(tmp_path: Path) -> None:
     recordings = read_sounds(write_voices(tmp_path / "voices")).recordings
     learned, held = hold_out(recordings, 1, 0)

@@ -19,11 +19,12 @@ from jack_stream.weights.checkpoint import read_checkpoint
 from jack_stream.weights.importing import fit
 from trainers.audio_visual.network import BACKBONE, in_backbone
 
-__all__ = ["Beginning", "begin"]
+__all__ = ["Beginning", "begin", "begin_or_remember"]
 
 Array = npt.NDArray[Any]
 
 _BACKBONES = (BACKBONE, "a_resnet.")
+_KEPT = "beginning.json"
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,23 @@ def begin(model: Model, init: Path | None, backbones: Sequence[Path], *, frozen:
         said.append(f"{len(chance)} tensors begin at random: {_grouped(chance)}")
     model.set_weights({**expected, **taken})
     return Beginning(tuple(said), tuple(dict.fromkeys(licences)))
+
+
+def begin_or_remember(model: Model, init: Path | None, run: Path, *, resume: bool) -> Beginning:
+    """As `begin`, for a network that is trained as a whole; a run that goes on knows it still.
+
+    Args:
+        model: changed in place, unless the run goes on.
+        init: see `begin`.
+        run: the run's folder, where it is kept.
+        resume: whether the run goes on if it was begun.
+    """
+    kept = run / _KEPT
+    if resume and kept.exists():
+        return Beginning.read(kept)
+    beginning = begin(model, init, (), frozen=False)
+    beginning.write(kept)
+    return beginning
 
 
 def _read(path: Path) -> tuple[Mapping[str, Array], list[TrainingData]]:

@@ -14,7 +14,7 @@ from jack_stream.features.gait_window import GaitPreprocessing
 from jack_stream.models.labels import EMOTION_GAIT
 from jack_stream.models.registry import Model
 from jack_stream.weights import Bundle, Card, Decision, TrainingData, write_bundle
-from trainers.audio_visual.initial import Beginning, begin
+from trainers.audio_visual.initial import Beginning, begin_or_remember
 from trainers.bpm_gcn.examples import Examples
 from trainers.bpm_gcn.measure import evaluate, judge_of, test_examples
 from trainers.bpm_gcn.recipe import GaitRecipe
@@ -22,7 +22,7 @@ from trainers.bpm_gcn.task import GaitData, GaitTask, gather, logits_of
 from trainers.bundling import provenance
 from trainers.checkpoint import load_checkpoint
 from trainers.evaluation import ClipResults
-from trainers.loop import BEST, LAST, train
+from trainers.loop import BEST, train
 from trainers.metrics.classification import (
     abstain_threshold,
     fit_temperature,
@@ -33,7 +33,6 @@ from trainers.report import write_report
 __all__ = ["run_recipe"]
 
 EXAMPLES = "examples.npz"
-_BEGINNING = "beginning.json"
 
 
 def run_recipe(
@@ -53,11 +52,7 @@ def run_recipe(
     run.mkdir(parents=True, exist_ok=True)
     data = _gathered(recipe, run)
     task = GaitTask(recipe, data)
-    if resume and (run / LAST).exists():
-        beginning = Beginning.read(run / _BEGINNING)
-    else:
-        beginning = begin(task.model, init, (), frozen=False)
-        beginning.write(run / _BEGINNING)
+    beginning = begin_or_remember(task.model, init, run, resume=resume)
     history = train(task, run, recipe.schedule, resume=resume)
     best = load_checkpoint(run / BEST, task.module, None)
     task.module.eval()

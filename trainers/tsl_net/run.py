@@ -12,7 +12,7 @@ from jack_stream.models.labels import TSL_300
 from jack_stream.models.registry import create
 from jack_stream.runtime import jittor
 from jack_stream.weights import Bundle, Card, TrainingData, read_bundle, write_bundle
-from trainers.audio_visual.initial import Beginning, begin
+from trainers.audio_visual.initial import Beginning, begin_or_remember
 from trainers.bundling import provenance
 from trainers.checkpoint import load_checkpoint
 from trainers.data.prepare.tsl import FEATURES_FROM
@@ -28,7 +28,6 @@ __all__ = ["run_recipe"]
 
 jt = jittor()
 
-_BEGINNING = "beginning.json"
 _CANNOT_STREAM = (
     "It does not say which I3D network made its features, so that it can be tested but not run on "
     "a stream: train with --i3d, or write preprocessing.i3d into this card."
@@ -59,7 +58,7 @@ def run_recipe(
     preprocessing = _preprocessing(recipe, run)
     jt.set_global_seed(recipe.schedule.seed)
     model = create("tsl-net", **recipe.architecture)
-    beginning = _beginning(model, run, init, resume=resume)
+    beginning = begin_or_remember(model, init, run, resume=resume)
     task = SentimentTask(recipe, model, training, validation)
     history = train(task, run, recipe.schedule, resume=resume)
     best = load_checkpoint(run / BEST, task.module, None)
@@ -93,17 +92,6 @@ def _read(recipe: SentimentRecipe, path: Path | None) -> SentimentSet:
         raise UsageError("there is nothing to learn from", hint="Name a data set: --data PATH.")
     seed, skip = recipe.schedule.seed, recipe.data.skip_corrupt
     return read_sentiments(path.expanduser(), seed=seed, skip_corrupt=skip)
-
-
-def _beginning(model: Any, run: Path, init: Path | None, *, resume: bool) -> Beginning:
-    """Where the first weights come from; a run that goes on remembers it."""
-    kept = run / _BEGINNING
-    if resume and kept.exists():
-        return Beginning.read(kept)
-    beginning = begin(model, init, (), frozen=False)
-    if not kept.exists():
-        beginning.write(kept)
-    return beginning
 
 
 def _preprocessing(recipe: SentimentRecipe, run: Path) -> dict[str, Any]:

@@ -43,7 +43,9 @@ def train(
     skip_corrupt: Annotated[
         bool, typer.Option("--skip-corrupt", help="Leave out recordings that are damaged.")
     ] = False,
-    init: Annotated[Path | None, typer.Option(help="Begin from this bundle's weights.")] = None,
+    init: Annotated[
+        Path | None, typer.Option(help="Begin with this bundle's or checkpoint's weights.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the run was interrupted.")
     ] = False,

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from jack_stream.errors import UsageError
 from jack_stream.models.registry import Model
-from jack_stream.weights import Bundle, Card, read_bundle, write_bundle
+from jack_stream.weights import Bundle, Card, write_bundle
 from jack_stream.weights.card import Decision, Metric
+from trainers.audio_visual.initial import Beginning
 from trainers.bundling import provenance
 from trainers.data.sounds import SoundSet, digest, read_sounds, speaker_folds
-from trainers.report import History, write_report
+from trainers.report import write_report
 from trainers.vaanet_audio.licences import licences_of
 from trainers.vaanet_audio.recipe import VoiceRecipe
 from trainers.vaanet_audio.results import (
@@ -24,7 +25,7 @@ from trainers.vaanet_audio.results import (
     results_of,
     trust,
 )
-from trainers.vaanet_audio.trial import Training
+from trainers.vaanet_audio.trial import Trained, Training
 from trainers.vaanet_audio.windows import spectra_of
 
 __all__ = ["run_recipe"]
@@ -39,7 +40,7 @@ def run_recipe(
         recipe: the settings.
         run: the run's folder; each part of an evaluation has a folder in it.
         resume: go on with a run that was interrupted.
-        init: a bundle of the same architecture to begin from.
+        init: a bundle or a checkpoint to begin from, as far as it fits; its licences go on.
 
     Raises:
         JackError: data, recipe or folder are wrong.
@@ -52,8 +53,7 @@ def run_recipe(
     recordings = [r for one in sets for r in one.recordings]
     labels = tuple(recipe.data.labels) or SoundSet("", tuple(recordings)).labels
     spectra = spectra_of(recordings, recipe.voice, recipe.augmentation.speeds)
-    initial = read_bundle(init).tensors if init else None
-    training = Training(recipe, labels, spectra, resume, initial)
+    training = Training(recipe, labels, spectra, resume, init)
     results = _across(training, sets, run) if recipe.data.across else {}
     folds = _folds(training, sets, run)
     final = training.on([r for r in recordings if r.split != "test"], run)
@@ -64,12 +64,13 @@ def run_recipe(
         results |= _by_speaker(sets, [one.unfamiliar for one in folds], ", a voice's first words")
     if not folds and final.validation:
         results["validation"] = results_of([final.validation], [decision.temperature])
-    card = _card(recipe, sets, labels, decision, [*_metrics(results), *trust(folds)])
+    metrics = [*_metrics(results), *trust(folds)]
+    card = _card(recipe, sets, labels, decision, metrics, beginning=final.beginning)
     weights = final.model.weights()
     bundle = write_bundle(
         run / "bundle", card, weights, storage=recipe.card.storage, overwrite=True
     )
-    _report(run, bundle, sets, final.history, results)
+    _report(run, bundle, sets, final, results)
     return bundle
 
 
@@ -77,7 +78,7 @@ def _report(
     run: Path,
     bundle: Bundle,
     sets: Sequence[SoundSet],
-    history: History,
+    final: Trained,
     results: Mapping[str, SpeechResults],
 ) -> None:
     """``report.md`` with its pictures, and a table per test of what was said of each recording."""
@@ -90,10 +91,11 @@ def _report(
         **{m.name: f"{m.value:.3f}" for m in card.metrics if "announced" in m.name},
         "most memory": f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB",
         "tensors": bundle.digest,
+        "weights at first": "; ".join(final.beginning.said),
         "command": card.provenance.command,
     }
     title = "VAANet's audio stream on voices"
-    write_report(run, title, history=history, results=results, facts=facts)
+    write_report(run, title, history=final.history, results=results, facts=facts)
     for number, result in enumerate(results.values(), start=1):
         result.write_csv(run / f"result-{number}.csv")
 
@@ -193,9 +195,11 @@ def _card(
     labels: tuple[str, ...],
     decision: Decision,
     metrics: Sequence[Metric],
+    *,
+    beginning: Beginning,
 ) -> Card:
     recordings = [r for one in sets for r in one.recordings]
-    licences = recipe.card.training_data or licences_of(sets)
+    own = [item.for_card() for item in recipe.card.training_data or licences_of(sets)]
     return Card(
         method="vaanet-audio",
         architecture=recipe.architecture(len(labels)),
@@ -203,7 +207,7 @@ def _card(
         trained=True,
         preprocessing=recipe.voice.to_card(),
         decision=decision,
-        training_data=[item.for_card() for item in licences],
+        training_data=list(dict.fromkeys([*own, *beginning.training_data])),
         metrics=metrics,
         caveats=recipe.card.caveats,
         provenance=provenance(

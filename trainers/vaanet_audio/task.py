@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,6 @@ class VoiceTask:
         training: what is learned from.
         spectra: of these recordings.
         validation: what is not learned from, and its windows; empty recordings validate nothing.
-        initial: weights to begin from.
 
     Attributes:
         model: what is trained.
@@ -66,12 +65,9 @@ class VoiceTask:
         spectra: Spectra,
         *,
         validation: tuple[Sequence[Recording], Windows] | None = None,
-        initial: Mapping[str, Any] | None = None,
     ) -> None:
         jt.set_global_seed(recipe.schedule.seed)
         self.model: Model = create("vaanet-audio", **recipe.architecture(len(labels)))
-        if initial is not None:
-            self.model.set_weights(initial)
         self.module = self.model.module
         self.optimizer = make_optimizer(self.module, recipe.optimizer)
         self._recipe, self._voice, self._labels = recipe, recipe.voice, tuple(labels)

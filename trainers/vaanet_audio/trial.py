@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import structlog
 
 from jack_stream.errors import SourceError, UsageError
 from jack_stream.models.registry import Model
+from trainers.audio_visual.initial import Beginning, begin_or_remember
 from trainers.checkpoint import load_checkpoint
 from trainers.data.sounds import Recording
 from trainers.loop import BEST, LAST, train
@@ -37,11 +37,13 @@ class Trained:
         model: with the weights that were kept.
         history: one mapping of figures per epoch.
         validation: what was not learned from, and what is said of it; None without any.
+        beginning: where the first weights came from.
     """
 
     model: Model
     history: list[dict[str, float]]
     validation: Heard | None
+    beginning: Beginning
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,14 @@ class Training:
         labels: the classes.
         spectra: of all recordings that any of them learns from.
         resume: go on where one was interrupted.
-        initial: weights to begin from.
+        init: a bundle or a checkpoint to begin from, as far as it fits.
     """
 
     recipe: VoiceRecipe
     labels: tuple[str, ...]
     spectra: Spectra
     resume: bool = False
-    initial: Mapping[str, Any] | None = None
+    init: Path | None = None
 
     def on(self, recordings: Sequence[Recording], folder: Path) -> Trained:
         """Learn from recordings, less those held out for validation."""
@@ -75,15 +77,15 @@ class Training:
             learned,
             self.spectra,
             validation=(held, windows) if windows else None,
-            initial=self.initial,
         )
+        beginning = begin_or_remember(task.model, self.init, folder, resume=self.resume)
         history = train(task, folder, recipe.schedule, resume=self.resume)
         load_checkpoint(folder / (BEST if held else LAST), task.module, None)
         task.module.eval()
         validation = None
         if windows is not None:
             validation = self._hear("validation", task.model, held, windows)
-        return Trained(task.model, history, validation)
+        return Trained(task.model, history, validation, beginning)
 
     def test(
         self, part: str, learned: Sequence[Recording], tested: Sequence[Recording], folder: Path
