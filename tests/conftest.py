@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.scheduling import FromBothEnds, is_system
+
 # How long an example takes says nothing where the machine is busy or slow.
 settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any")
@@ -16,27 +18,20 @@ _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files with kernels to compile first; then whole systems, which wait for kernels."""
-    marked = {name: _files_with(name, items) for name in ("jittor", "end_to_end")}
+    """Put the files with kernels to compile first, and whole systems last: tests.scheduling."""
+    compiling = {item.path for item in items if item.get_closest_marker("jittor")}
 
     def turn(item: pytest.Item) -> int:
-        if item.path not in marked["jittor"]:
-            return 2
-        return 1 if item.path in marked["end_to_end"] else 0
+        file, _, _ = item.nodeid.partition("::")
+        return 2 if is_system(file) else int(item.path not in compiling)
 
     items.sort(key=turn)
-
-
-def _files_with(mark: str, items: list[pytest.Item]) -> set[Path]:
-    return {item.path for item in items if item.get_closest_marker(mark)}
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
     if config.option.dist != "loadfile":
         return None
-    from tests.scheduling import FromBothEnds  # noqa: PLC0415 - xdist may be missing
-
     return FromBothEnds(config, log)
 
 

@@ -240,6 +240,7 @@ def run(
     sender.start()
     process = ForkedJournal(config) if forked else JournalProcess(config)
     try:
+        _until(lambda: bool(listener.handed))  # else a busy machine has no client until the end
         for _ in range(kills):
             began_s = time.monotonic()
             _until(partial(_heard_since, listener, began_s))
