@@ -112,7 +112,7 @@ def _normalised_pool(x: Var, norm: BatchNorm2d, size: int, path: ExecutionPath) 
     if not isinstance(path, FusedPath):
         forget(norm)
         y = path.normalised(x, norm)
-        # Of equal values in a window only the first has a gradient: max_pool gives it to all.
+        # Of equal values in a window, oneDNN's first has a gradient; with plain operators each has.
         return path.max_pool(y, size, size)
     scale = norm.weight / jt.sqrt(norm.running_var + norm.eps)
     shift = norm.bias - norm.running_mean * scale
