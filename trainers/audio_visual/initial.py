@@ -18,6 +18,7 @@ from jack_stream.weights.bundle import SINGLE_FILE_SUFFIX
 from jack_stream.weights.checkpoint import read_checkpoint
 from jack_stream.weights.importing import fit
 from trainers.audio_visual.network import BACKBONE, in_backbone
+from trainers.loop import LAST
 
 __all__ = ["Beginning", "begin", "begin_or_remember"]
 
@@ -121,7 +122,7 @@ def begin_or_remember(model: Model, init: Path | None, run: Path, *, resume: boo
         resume: whether the run goes on if it was begun.
     """
     kept = run / _KEPT
-    if resume and kept.exists():
+    if resume and kept.exists() and (run / LAST).exists():
         return Beginning.read(kept)
     beginning = begin(model, init, (), frozen=False)
     beginning.write(kept)
