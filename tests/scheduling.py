@@ -33,6 +33,13 @@ class FromBothEnds(LoadFileScheduling):
         self.config.option.loadscopereorder = False
         super().schedule()
 
+    def remove_node(self, node: WorkerController) -> str | None:
+        # xdist would deal out again what a process had finished before it crashed. Nothing is left
+        # to run of that, so whoever is given it never asks for more, and the run never ends.
+        files = self.assigned_work[node]
+        self.assigned_work[node] = {name: t for name, t in files.items() if not all(t.values())}
+        return super().remove_node(node)
+
     def _assign_work_unit(self, node: WorkerController) -> None:
         if node is not self.nodes[0]:
             files = [file for file in self.workqueue if not is_system(file)]
