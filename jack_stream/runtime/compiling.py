@@ -70,7 +70,9 @@ def watched_pool(processes: int, initializer: Callable[[], None]) -> Any:
     others = set(multiprocessing.active_children())
     # In a process that was spawned itself, Python's own Pool spawns too, which can't take this.
     pool = multiprocessing.get_context("fork").Pool(processes, initializer=initializer)
-    sentinels = [one.sentinel for one in set(multiprocessing.active_children()) - others]
+    # Kept for as long as they are watched: the pool forgets one that ended, and with the last
+    # reference to it what tells of its end is closed, perhaps before anybody has listened.
+    compilers = set(multiprocessing.active_children()) - others
     terminate, ended = pool.terminate, threading.Event()
 
     def end() -> None:
@@ -78,7 +80,7 @@ def watched_pool(processes: int, initializer: Callable[[], None]) -> Any:
         terminate()
 
     def watch() -> None:
-        wait(sentinels)
+        wait([compiler.sentinel for compiler in compilers])
         if not ended.is_set():
             os.write(2, _LOST.encode())
             os._exit(_EX_UNAVAILABLE)
