@@ -6,17 +6,19 @@ import importlib.metadata
 import json
 import os
 import select
+import shlex
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from jack_stream import runtime
 from jack_stream.errors import MissingDependencyError, UsageError
-from jack_stream.runtime import cache, checks, importing
+from jack_stream.runtime import cache, checks, importing, kernels
 
 
 def finding(name: str) -> runtime.Finding:
@@ -216,7 +218,7 @@ def test_only_a_kernel_whose_assembly_is_to_be_changed_goes_through_jittors_prog
     plain, marked = tmp_path / "plain.cc", tmp_path / "marked.cc"
     plain.write_text("int x;\n")
     marked.write_text('//@begin replace "vmova" "vmovnt"\n')
-    python = importing._write_kernel_python(tmp_path, compiler)
+    python = kernels.write_kernel_python(tmp_path, compiler)
 
     def compiled(kernel: Path) -> str:
         command: list[str | Path] = [
@@ -232,6 +234,77 @@ def test_only_a_kernel_whose_assembly_is_to_be_changed_goes_through_jittors_prog
 
     assert compiled(plain) == f"{plain} -I a b -o k.so\n"
     assert compiled(marked) == f"tuned {compiler} --cc_path={compiler} {marked} -I a b -o k.so\n"
+
+
+def headers(folder: Path) -> SimpleNamespace:
+    flags = SimpleNamespace(cc_flags='-std=c++14 -shared -l"core" -I"some where"')
+    return SimpleNamespace(
+        flags=flags, compiler=SimpleNamespace(cache_path=str(folder / "built here"))
+    )
+
+
+def test_headers_are_compiled_again_for_another_compiler_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JACK_STREAM_CACHE", str(tmp_path))
+    (tmp_path / "built here").mkdir()
+    compiler, calls = tmp_path / "g++", tmp_path / "calls"
+    compiler.write_text(f'#!/bin/sh\necho "$@" >> "{calls}"\nfor file; do :; done\n: > "$file"\n')
+    compiler.chmod(0o755)
+    header = tmp_path / "built here" / "kernel.h"
+    for _ in range(2):
+        jt = headers(tmp_path)
+        kernels.precompile_headers(jt, compiler)
+        assert shlex.split(jt.flags.cc_flags)[-2:] == ["-include", str(header)]
+    assert header.with_name("kernel.h.gch").is_file()
+    (call,) = calls.read_text().splitlines()
+    assert call.startswith(f"-x c++-header {header} -std=c++14 -Isome where -o ")
+    os.utime(compiler, (1, 1))
+    kernels.precompile_headers(headers(tmp_path), compiler)
+    assert len(calls.read_text().splitlines()) == 2
+
+
+def test_what_the_compiler_says_of_the_headers_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JACK_STREAM_CACHE", str(tmp_path))
+    (tmp_path / "built here").mkdir()
+    compiler = tmp_path / "g++"
+    compiler.write_text("#!/bin/sh\necho no space left >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    for _ in range(2):
+        with pytest.raises(MissingDependencyError, match="no space left"):
+            kernels.precompile_headers(headers(tmp_path), compiler)
+
+
+@pytest.mark.jittor
+def test_a_kernel_is_compiled_with_the_headers_that_were_read_before() -> None:
+    jt = runtime.jittor()
+    compiler, flags = str(checks.find_compiler()), shlex.split(jt.flags.cc_flags)
+    compiled = [flag for flag in flags if not flag.startswith(("-l", "-shared"))]
+    command = [compiler, *compiled, "-fsyntax-only", "-H", "-Winvalid-pch", "-x", "c++", "-"]
+    done = subprocess.run(command, input="int x;", capture_output=True, text=True, check=True)
+    assert done.stderr.startswith("! ")
+    assert "kernel.h.gch" in done.stderr
+
+
+@pytest.mark.jittor
+def test_kernels_are_compiled_without_threads() -> None:
+    # With two, Jittor crashed in one of twelve processes that compiled products of one matrix. It
+    # makes a single one nevertheless, which it gives nothing to do.
+    code = """
+import os
+from jack_stream.runtime import jittor
+jt = jittor()
+before = len(os.listdir("/proc/self/task"))
+print(jt.fetch_sync([
+    jt.code([1], "float32", cpu_src=f"/* UNIQUE */ @out(0) = {n};") for n in (5, 6)
+]))
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+    code = code.replace("UNIQUE", str(time.time_ns()))
+    done = run_python(code, OMP_NUM_THREADS="1")
+    assert done.stdout == "[array([5.], dtype=float32), array([6.], dtype=float32)]\n1\n"
 
 
 @pytest.mark.jittor

@@ -5,11 +5,9 @@ from __future__ import annotations
 import ctypes
 import importlib
 import os
-import shlex
 import signal
 import ssl
 import sys
-import sysconfig
 import threading
 import warnings
 from collections.abc import Iterator
@@ -24,6 +22,11 @@ from jack_stream.errors import MissingDependencyError, UsageError
 from jack_stream.runtime.cache import cache_folder, exclusive
 from jack_stream.runtime.checks import OneDNN, cuda, find_compiler, find_headers, find_onednn
 from jack_stream.runtime.compiling import end_compilers, keep_compilers_in_order
+from jack_stream.runtime.kernels import (
+    precompile_headers,
+    write_kernel_python,
+    write_python_config,
+)
 
 __all__ = ["device", "jittor", "onednn_folder", "prepare", "quiet_compilation", "threads"]
 
@@ -157,17 +160,18 @@ def _import(nvcc: str) -> ModuleType:
         alone = stack.enter_context(ExitStack())
         alone.enter_context(exclusive(cache_folder()))
         _link_onednn(home / _ONEDNN_FOLDER, onednn)
-        kernel_python = _write_kernel_python(home, compiler)
+        kernel_python = write_kernel_python(home, compiler)
         settings = {
             "cc_path": str(compiler),
             "nvcc_path": nvcc,
             "gdb_path": "",
-            "python_config_path": str(_write_python_config(home, headers)),
+            "python_config_path": str(write_python_config(home, headers)),
             "cache_name": "default",  # else the name of the git branch that is checked out
             "log_silent": "1",
             "use_mkl": "1",
             "use_mpi": "1" if in_mpi() else "0",
-            "use_parallel_op_compiler": str(len(os.sched_getaffinity(0))),
+            # Several threads would add nodes to one graph without a lock, and crash now and then.
+            "use_parallel_op_compiler": "1",
             "OMP_NUM_THREADS": str(_threads),
         }
         if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
@@ -187,6 +191,7 @@ def _import(nvcc: str) -> ModuleType:
         end_compilers()
     module.flags.python_path = str(kernel_python)
     module.flags.use_cuda = 1 if nvcc else 0
+    precompile_headers(module, compiler)
     return module
 
 
@@ -216,49 +221,6 @@ def _link_onednn(folder: Path, onednn: OneDNN) -> None:
             continue
         link.unlink(missing_ok=True)
         link.symlink_to(target)
-
-
-def _write_python_config(home: Path, headers: Path) -> Path:
-    """A python-config for this very Python; a virtual environment has none beside its python."""
-    return _write_script(
-        home / f"python{sys.version_info.major}.{sys.version_info.minor}-config",
-        'case "$1" in\n'
-        f"--includes) echo '-I\"{headers}\"' ;;\n"
-        f"--extension-suffix) echo '{sysconfig.get_config_var('EXT_SUFFIX')}' ;;\n"
-        "esac\n",
-    )
-
-
-def _write_kernel_python(home: Path, compiler: Path) -> Path:
-    """The Python through which kernels are compiled later, a program that wants the same home.
-
-    Jittor compiles a kernel in two steps, with a Python program between them that changes the
-    assembly where the source has a line with @begin. Few have one; the others are given straight
-    to the compiler, which takes a third less time.
-    """
-    settings = (f"HOME={home}", "cache_name=default", "log_silent=1", f"cc_path={compiler}")
-    quoted = " ".join(shlex.quote(setting) for setting in settings)
-    return _write_script(
-        home / "python",
-        'case "$1" in */asm_tuner.py)\n'
-        'if ! grep -q @begin "$3"; then\n'
-        'compiler="${2#--cc_path=}"\n'
-        "shift 2\n"
-        'exec "$compiler" "$@"\n'
-        "fi\n"
-        "esac\n"
-        f'exec env -u JITTOR_HOME {quoted} {shlex.quote(sys.executable)} "$@"\n',
-    )
-
-
-def _write_script(path: Path, body: str) -> Path:
-    text = f"#!/bin/sh\n{body}"
-    if not path.is_file() or path.read_text() != text:
-        new = path.with_suffix(".new")
-        new.write_text(text)
-        new.chmod(0o755)
-        new.replace(path)  # at once: another process may be running it
-    return path
 
 
 @contextmanager
