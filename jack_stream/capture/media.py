@@ -15,6 +15,7 @@ from av.error import InvalidDataError
 from numpy.typing import NDArray
 
 from jack_stream.capture.address import MAX_PIXELS
+from jack_stream.capture.contents import picture_stream, sound_stream
 from jack_stream.capture.pacing import RateLimit
 from jack_stream.capture.redact import redact
 from jack_stream.capture.samples import Picture, Sample, Sound
@@ -87,8 +88,8 @@ class MediaReader:
         self._counters = counters
         self._start_ns = max(0, container.start_time or 0) * 1000  # is in microseconds
         self.end_ns = 0
-        self._video = _picture_stream(container) if wanted.picture else None
-        self._audio = _decodable(container.streams.best("audio")) if wanted.sound else None
+        self._video = picture_stream(container) if wanted.picture else None
+        self._audio = sound_stream(container) if wanted.sound else None
         if wanted.picture and self._video is None:
             raise SourceError(
                 f"{self._name} has no pictures that can be decoded",
@@ -235,18 +236,3 @@ def _first_end_ns(queue: deque[Sample]) -> int:
 
 def _span_ns(waiting: dict[type[Sample], deque[Sample]]) -> int:
     return max(queue[-1].end_ns - queue[0].end_ns for queue in waiting.values() if queue)
-
-
-def _decodable(stream: Any) -> Any:
-    """A stream if FFmpeg knows its codec."""
-    return None if stream is None or stream.codec_context is None else stream
-
-
-def _picture_stream(container: av.container.InputContainer) -> av.VideoStream | None:
-    """The best video stream that is more than a cover picture."""
-    stream = _decodable(container.streams.best("video"))
-    if isinstance(stream, av.VideoStream) and not (
-        stream.disposition & av.stream.Disposition.attached_pic
-    ):
-        return stream
-    return None

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import tomli_w
@@ -21,6 +21,9 @@ from jack_stream.events.schema import Alert, AnyEvent, Event, encode
 from jack_stream.service.signals import stop_on_signals
 from jack_stream.wire.messages import Health
 
+if TYPE_CHECKING:
+    from jack_stream.capture.contents import Contents
+
 __all__ = ["analyze"]
 
 
@@ -28,7 +31,11 @@ def analyze(
     file: Annotated[Path, typer.Argument(help="A video or sound file.")],
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", "-m", help="What to look with; may be repeated. [bpm-gcn]"),
+        typer.Option(
+            "--method",
+            "-m",
+            help="What to look with; may be repeated. [bpm-gcn; vaanet-audio for sound alone]",
+        ),
     ] = None,
     bundle: Annotated[str, typer.Option(help="Weights: a path, `default` or `untrained`.")] = "",
     out: Annotated[
@@ -61,6 +68,7 @@ def analyze(
     Writes one JSON event or alert per line and prints a summary. What it is for is stated with
     `--set`, such as `--set purpose.use=research`.
     """
+    from jack_stream.capture.contents import contents_of  # noqa: PLC0415 - slow to import
     from jack_stream.cli.judging import judge_by  # noqa: PLC0415
     from jack_stream.service.session import private, run_session  # noqa: PLC0415
     from jack_stream.view.summary import summarise  # noqa: PLC0415
@@ -68,7 +76,10 @@ def analyze(
 
     out = out or file.with_name(f"{file.name}.events.jsonl")
     _check_paths(file, {"--out": out, "--picture": picture, "--report": report})
-    configured = _configuration(file, method or ["bpm-gcn"], bundle, hop, overrides or [])
+    contents = contents_of(file)
+    methods = method or ["bpm-gcn" if contents.pictures else "vaanet-audio"]
+    _check_contents(file, contents, methods)
+    configured = _configuration(file, methods, bundle, hop, overrides or [])
     judge = judge_by(rules, configured, act=act)
     stop = stop_on_signals()
     console = Console(stderr=True)
@@ -76,10 +87,9 @@ def analyze(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[media]}"),
         TimeElapsedColumn(), console=console, disable=not console.is_terminal,
     )  # fmt: skip
-    duration_s = _duration_s(file)
     events: list[Event] = []
     with private(configured) as config, progress, judge, out.open("wb") as lines:
-        task = progress.add_task("starting", total=duration_s, media="")
+        task = progress.add_task("starting", total=contents.duration_s, media="")
 
         def keep(event: Event) -> None:
             events.append(event)
@@ -115,6 +125,21 @@ def _check_paths(file: Path, written: Mapping[str, Path | None]) -> None:
     for option, path in written.items():
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"{option} {path}: the folder {path.parent} does not exist")
+
+
+def _check_contents(file: Path, contents: Contents, methods: Sequence[str]) -> None:
+    """Find out before anything starts that a method has nothing to look at or to listen to."""
+    from jack_stream.models.registry import METHODS  # noqa: PLC0415
+
+    for method in methods:
+        needed = METHODS[method].modalities if method in METHODS else ()
+        if not contents.pictures and {"video", "pose"} & set(needed):
+            raise SourceError(
+                f"{file} has no pictures that can be decoded, and {method} looks at pictures",
+                hint="`--method vaanet-audio` reads a voice alone.",
+            )
+        if not contents.sound and needed == ("audio",):
+            raise SourceError(f"{file} has no sound that can be decoded for {method} to listen to")
 
 
 def _write_report(
@@ -175,20 +200,3 @@ def _configuration(
 def _stream_name(file: Path) -> str:
     name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in file.stem)
     return name[:32] or "file"
-
-
-def _duration_s(file: Path) -> float | None:
-    import av  # noqa: PLC0415 - slow to import
-    from av.error import FFmpegError  # noqa: PLC0415
-
-    from jack_stream.capture.address import openable  # noqa: PLC0415
-
-    place, limits = openable(str(file))
-    try:
-        with av.open(place, options=dict(limits), metadata_errors="replace") as container:
-            return container.duration / 1e6 if container.duration else None
-    except FFmpegError as error:
-        raise SourceError(
-            f"{file}: can't be read as a video or sound file: {error.strerror}",
-            hint="Is it complete? `ffprobe FILE` says what is in it.",
-        ) from error
