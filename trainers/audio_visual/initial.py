@@ -112,19 +112,30 @@ def begin(model: Model, init: Path | None, backbones: Sequence[Path], *, frozen:
     return Beginning(tuple(said), tuple(dict.fromkeys(licences)))
 
 
-def begin_or_remember(model: Model, init: Path | None, run: Path, *, resume: bool) -> Beginning:
-    """As `begin`, for a network that is trained as a whole; a run that goes on knows it still.
+def begin_or_remember(
+    model: Model,
+    init: Path | None,
+    run: Path,
+    *,
+    resume: bool,
+    backbones: Sequence[Path] = (),
+    frozen: bool = False,
+) -> Beginning:
+    """As `begin`; a run that goes on knows it still.
 
     Args:
         model: changed in place, unless the run goes on.
         init: see `begin`.
         run: the run's folder, where it is kept.
         resume: whether the run goes on if it was begun.
+        backbones: see `begin`.
+        frozen: see `begin`.
     """
     kept = run / _KEPT
+    # A run that was ended before its first checkpoint has nothing to go on from.
     if resume and kept.exists() and (run / LAST).exists():
         return Beginning.read(kept)
-    beginning = begin(model, init, (), frozen=False)
+    beginning = begin(model, init, backbones, frozen=frozen)
     beginning.write(kept)
     return beginning
 

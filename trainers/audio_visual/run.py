@@ -16,7 +16,7 @@ from jack_stream.runtime import jittor
 from jack_stream.weights import Bundle, Card, Decision, TrainingData, write_bundle
 from trainers.audio_visual.division import Division, divide
 from trainers.audio_visual.features import FeatureStore
-from trainers.audio_visual.initial import Beginning, begin
+from trainers.audio_visual.initial import Beginning, begin_or_remember
 from trainers.audio_visual.measure import EmotionResults, results_of
 from trainers.audio_visual.network import sampling_of
 from trainers.audio_visual.recipe import ClipRecipe
@@ -25,7 +25,7 @@ from trainers.audio_visual.workers import Workers
 from trainers.bundling import provenance
 from trainers.checkpoint import load_checkpoint
 from trainers.data.clips import read_clips, sound_rate
-from trainers.loop import BEST, LAST, train
+from trainers.loop import BEST, train
 from trainers.metrics.classification import abstain_threshold, fit_temperature, softmax
 from trainers.report import write_report
 
@@ -36,7 +36,6 @@ jt = jittor()
 FEATURES = "features"
 """Folder in a run's folder where a frozen backbone's features are kept."""
 
-_BEGINNING = "beginning.json"
 _ENOUGH_TO_CALIBRATE = 20
 
 MakeTask = Callable[[Any, Model, Division, FeatureStore], ClipTask[Any]]
@@ -81,11 +80,10 @@ def run_clips(
     data = divide(recipe, found)
     jt.set_global_seed(recipe.schedule.seed)
     model = create(recipe.method, **recipe.architecture(len(data.labels)))
-    if resume and (run / LAST).exists():
-        beginning = Beginning.read(run / _BEGINNING)
-    else:
-        beginning = begin(model, init, backbones, frozen=recipe.model.freeze_backbone)
-        beginning.write(run / _BEGINNING)
+    frozen = recipe.model.freeze_backbone
+    beginning = begin_or_remember(
+        model, init, run, resume=resume, backbones=backbones, frozen=frozen
+    )
     outcome = _trained(make_task, recipe, run, model, data, resume=resume)
     card = _card(recipe, model, data, outcome, beginning)
     bundle = write_bundle(
