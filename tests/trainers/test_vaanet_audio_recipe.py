@@ -130,6 +130,18 @@ def test_fine_tuning_begins_with_a_bundle_and_passes_its_licences_on(tmp_path: P
     assert again.card.training_data == fine.card.training_data
 
 
+def test_weights_are_not_tested_on_what_they_have_learned_from(tmp_path: Path) -> None:
+    voices = write_voices(tmp_path / "voices", speakers=2)
+    own = write_voices(tmp_path / "own", speakers=2, seed=1)
+    run_recipe(_recipe(voices, "schedule.epochs=1"), tmp_path / "first")
+    init = tmp_path / "first" / "bundle"
+    known = "has learned from voices, and is to be tested on it"
+    with pytest.raises(UsageError, match=known):
+        run_recipe(_recipe(voices, "data.folds=2"), tmp_path / "folds", init=init)
+    with pytest.raises(UsageError, match=known):
+        run_recipe(_recipe(own, f"data.test=['{voices}']"), tmp_path / "test", init=init)
+
+
 def test_held_out_speakers_are_not_learned_from(tmp_path: Path) -> None:
     recordings = read_sounds(write_voices(tmp_path / "voices")).recordings
     learned, held = hold_out(recordings, 1, 0)

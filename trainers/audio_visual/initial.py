@@ -20,7 +20,7 @@ from jack_stream.weights.importing import fit
 from trainers.audio_visual.network import BACKBONE, in_backbone
 from trainers.loop import LAST
 
-__all__ = ["Beginning", "begin", "begin_or_remember"]
+__all__ = ["Beginning", "begin", "begin_or_remember", "is_bundle"]
 
 Array = npt.NDArray[Any]
 
@@ -140,10 +140,16 @@ def begin_or_remember(
     return beginning
 
 
+def is_bundle(path: Path) -> bool:
+    """Whether a file or folder of weights is a bundle, whose card says what it learned from."""
+    path = path.expanduser()
+    return path.is_dir() or path.suffix == SINGLE_FILE_SUFFIX
+
+
 def _read(path: Path) -> tuple[Mapping[str, Array], list[TrainingData]]:
     """The tensors of a bundle or of a checkpoint, and what is known of their data."""
     path = path.expanduser()
-    if path.is_dir() or path.suffix == SINGLE_FILE_SUFFIX:
+    if is_bundle(path):
         bundle = read_bundle(path)
         return bundle.tensors, list(bundle.card.training_data)
     unknown = TrainingData(name=f"what {path.name} was trained with", licence="not stated")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from jack_stream.errors import UsageError
 from jack_stream.models.registry import Model
-from jack_stream.weights import Bundle, Card, write_bundle
+from jack_stream.weights import Bundle, Card, read_bundle, write_bundle
 from jack_stream.weights.card import Decision, Metric
-from trainers.audio_visual.initial import Beginning
+from trainers.audio_visual.initial import Beginning, is_bundle
 from trainers.bundling import provenance
 from trainers.data.sounds import SoundSet, digest, read_sounds, speaker_folds
 from trainers.report import write_report
@@ -43,13 +43,16 @@ def run_recipe(
         init: a bundle or a checkpoint to begin from, as far as it fits; its licences go on.
 
     Raises:
-        JackError: data, recipe or folder are wrong.
+        JackError: data, recipe or folder are wrong, or ``init`` knows what is to be tested on.
     """
     run.mkdir(parents=True, exist_ok=True)
     sets = [_chosen(_read(path, recipe), recipe) for path in recipe.data.paths]
     others = [_read(path, recipe) for path in recipe.data.test]
     if not sets:
         raise UsageError("there is nothing to learn from", hint="Name a data set: --data PATH.")
+    held_out = recipe.data.folds is not None or recipe.data.across
+    if init is not None:
+        _check_unseen(init, [*(sets if held_out else ()), *others])
     recordings = [r for one in sets for r in one.recordings]
     labels = tuple(recipe.data.labels) or SoundSet("", tuple(recordings)).labels
     spectra = spectra_of(recordings, recipe.voice, recipe.augmentation.speeds)
@@ -115,6 +118,22 @@ def _chosen(found: SoundSet, recipe: VoiceRecipe) -> SoundSet:
             hint=f"It has {', '.join(found.labels)}: see data.labels.",
         )
     return replace(found, recordings=recordings)
+
+
+def _check_unseen(init: Path, tested: Sequence[SoundSet]) -> None:
+    """Refuse to test on what the first weights have learned from: such figures would flatter.
+
+    A checkpoint does not say what it has learned from.
+    """
+    if not is_bundle(init):
+        return
+    names = {data.name for data in read_bundle(init.expanduser()).card.training_data}
+    seen = [data.name for data in licences_of(tested) if data.name in names]
+    if seen:
+        raise UsageError(
+            f"{init} has learned from {' and '.join(seen)}, and is to be tested on it",
+            hint="Begin at random, or leave out --folds, --across and --test.",
+        )
 
 
 def _across(training: Training, sets: Sequence[SoundSet], run: Path) -> dict[str, SpeechResults]:
