@@ -111,7 +111,9 @@ def test_a_tone_arrives_with_its_frequency_rate_and_time(
         assert {len(block.samples) for block in blocks} == {_RATE // 50}
         assert _frequency(blocks) == pytest.approx(1000, abs=1)
         times = np.array([block.stamp.captured_at_ns for block in blocks]) / 1e9
-        assert np.diff(times) == pytest.approx(0.02, abs=0.002)
+        follows = np.array([not block.discontinuity for block in blocks[1:]])
+        assert follows.mean() > 0.9, "on a busy machine some sound may be lost, and is marked"
+        assert np.diff(times)[follows] == pytest.approx(0.02, abs=0.002)
         assert 0 < time.time() - times[-1] < 1.0
         amplitude = max(float(np.abs(block.samples).max()) for block in blocks)
         assert amplitude == pytest.approx(0.5, abs=0.05)
