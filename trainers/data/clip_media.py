@@ -15,6 +15,7 @@ import numpy.typing as npt
 from av.error import FFmpegError
 from PIL import Image
 
+from jack_stream.capture.contents import picture_stream, sound_stream
 from jack_stream.capture.media import MediaWanted
 from jack_stream.capture.medium import Medium
 from jack_stream.capture.samples import Picture, Sound
@@ -175,13 +176,11 @@ def probe(path: Path) -> MediaFacts:
     """
     try:
         with av.open(str(path), metadata_errors="replace") as container:
-            sounds = container.streams.audio
-            rate = int(sounds[0].codec_context.sample_rate) if sounds else None
+            sound, video = sound_stream(container), picture_stream(container)
+            rate = int(sound.codec_context.sample_rate) if sound else None
             seconds = (container.duration or 0) / 1e6
-            videos = [s for s in container.streams.video if not _is_cover(s)]
-            if not videos:
+            if video is None:
                 return MediaFacts(0, None, (0, 0), rate, seconds)
-            video = videos[0]
             size = (video.codec_context.width, video.codec_context.height)
             hertz = float(video.average_rate) if video.average_rate else None
             # Headers count pictures that an edit list cuts away, or none at all.
@@ -192,10 +191,6 @@ def probe(path: Path) -> MediaFacts:
             f"{path}: can't be read as a video or sound file: {error.strerror}",
             hint="Is it complete? Try to play it with another program.",
         ) from error
-
-
-def _is_cover(stream: av.VideoStream) -> bool:
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
 def _picked(path: Path, wanted: set[int]) -> dict[int, Pictures]:
