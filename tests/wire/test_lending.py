@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ from jack_stream.wire.policy import Policy
 from jack_stream.wire.publisher import Publisher
 from jack_stream.wire.receiver import Receiver
 from jack_stream.wire.slots import SLOT_BYTES, SLOTS, Slots, look_into
+from tests.wire.lending_process import mapped
 
 
 @pytest.fixture
@@ -313,25 +315,24 @@ def test_a_receiver_that_is_killed_gives_everything_back(endpoint: str) -> None:
 
 
 def test_a_sender_that_is_killed_leaves_whole_pictures_and_then_nothing(endpoint: str) -> None:
-    before = _mapped()
+    before = mapped()
     with _receiver(endpoint) as receiver:
         sender = subprocess.Popen(
             [sys.executable, "-m", "tests.wire.lending_process", "send", endpoint]
         )
-        held = [_get(receiver) for _ in range(40)]
-        assert _mapped() > before, "nothing was lent"
-        sender.kill()
-        sender.wait()
+        try:
+            _until(lambda: bool(_get(receiver)) and mapped() > before)
+            # What was on the way before then is not lent yet.
+            held = deque((_get(receiver) for _ in range(200)), maxlen=40)
+        finally:
+            sender.kill()
+            sender.wait()
         while receiver.get(0.5) is not None:
             pass
         for frame in held:
             assert (frame.image == frame.stamp.seq % 256).all()
         del held, frame
-        _until(lambda: gc.collect() >= 0 and _mapped() == before)
-
-
-def _mapped() -> int:
-    return Path("/proc/self/maps").read_text().count("memfd:jack-stream")
+        _until(lambda: gc.collect() >= 0 and mapped() == before)
 
 
 def test_the_memory_is_for_its_sender_to_write_and_for_nobody_to_change() -> None:
