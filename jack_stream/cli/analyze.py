@@ -70,12 +70,15 @@ def analyze(
     """
     from jack_stream.capture.contents import contents_of  # noqa: PLC0415 - slow to import
     from jack_stream.cli.judging import judge_by  # noqa: PLC0415
+    from jack_stream.inference.catalogue import check_name  # noqa: PLC0415
     from jack_stream.service.session import private, run_session  # noqa: PLC0415
     from jack_stream.view.summary import summarise  # noqa: PLC0415
     from jack_stream.view.timeline import save_timeline  # noqa: PLC0415
 
     out = out or file.with_name(f"{file.name}.events.jsonl")
     _check_paths(file, {"--out": out, "--picture": picture, "--report": report})
+    for name in method or ():
+        check_name(name)
     contents = contents_of(file)
     methods = method or ["bpm-gcn" if contents.pictures else "vaanet-audio"]
     _check_contents(file, contents, methods)

@@ -22,7 +22,15 @@ from jack_stream.inference.voice import VoiceAnalyzer
 from jack_stream.models.registry import Model, load, untrained
 from jack_stream.weights.bundle import read_card
 
-__all__ = ["ANALYZERS", "STEPS", "bundle_path", "check_methods", "make_analyzer", "shipped_bundle"]
+__all__ = [
+    "ANALYZERS",
+    "STEPS",
+    "bundle_path",
+    "check_methods",
+    "check_name",
+    "make_analyzer",
+    "shipped_bundle",
+]
 
 _UNTRAINED_SEED = 0
 
@@ -44,6 +52,21 @@ STEPS: dict[str, Callable[[Model, AnalyzerSettings], Analyzer]] = {"bpm-gcn": Ga
 """Method -> how it looks at a stream in steps."""
 
 
+def check_name(method: str) -> None:
+    """Check that there is such a method for streams.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if method not in ANALYZERS:
+        close = difflib.get_close_matches(method, ANALYZERS, n=1)
+        raise ConfigError(
+            f"analyzers: method = {method!r} can't look at a stream",
+            hint=(f"did you mean {close[0]!r}? " if close else "")
+            + f"there are {', '.join(ANALYZERS)}",
+        )
+
+
 def check_methods(settings: Iterable[AnalyzerSettings]) -> None:
     """Check that every analyzer's method can run on a stream, before anything is loaded.
 
@@ -52,13 +75,7 @@ def check_methods(settings: Iterable[AnalyzerSettings]) -> None:
         BundleError: the weights that a step form's hop depends on can't be read.
     """
     for one in settings:
-        if one.method not in ANALYZERS:
-            close = difflib.get_close_matches(one.method, ANALYZERS, n=1)
-            raise ConfigError(
-                f"analyzers: method = {one.method!r} can't look at a stream",
-                hint=(f"did you mean {close[0]!r}? " if close else "")
-                + f"there are {', '.join(ANALYZERS)}",
-            )
+        check_name(one.method)
         if one.form == "steps" and one.method not in STEPS:
             raise ConfigError(
                 f'analyzers: form = "steps", but {one.method} has no step form',

@@ -181,6 +181,7 @@ def test_a_source_that_is_not_there_is_said_before_anything_starts(tmp_path: Pat
         (("analyze", "gone.mp4"), 66, "gone.mp4: there is no such file"),
         (("analyze", "text.mp4"), 66, "text.mp4: can't be read as a video or sound file"),
         (("analyze", "text.mp4", "-o", "gone/a.jsonl"), 64, "the folder gone does not exist"),
+        (("analyze", "text.mp4", "-m", "bpm-gnc"), 78, "did you mean 'bpm-gcn'?"),
         (("analyze",), 2, "Missing argument"),
         (("replay", "gone.jack", "-c", "demo"), 66, "gone.jack"),
         (("replay", "text.mp4", "-c", "demo"), 66, "text.mp4"),

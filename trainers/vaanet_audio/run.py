@@ -9,7 +9,8 @@ from pathlib import Path
 
 from jack_stream.errors import UsageError
 from jack_stream.models.registry import Model
-from jack_stream.weights import Bundle, Card, read_bundle, write_bundle
+from jack_stream.weights import Bundle, Card, write_bundle
+from jack_stream.weights.bundle import read_card
 from jack_stream.weights.card import Decision, Metric
 from trainers.audio_visual.initial import Beginning, is_bundle
 from trainers.bundling import provenance
@@ -127,7 +128,7 @@ def _check_unseen(init: Path, tested: Sequence[SoundSet]) -> None:
     """
     if not is_bundle(init):
         return
-    names = {data.name for data in read_bundle(init.expanduser()).card.training_data}
+    names = {data.name for data in read_card(init.expanduser()).training_data}
     seen = [data.name for data in licences_of(tested) if data.name in names]
     if seen:
         raise UsageError(
